@@ -1,0 +1,1 @@
+"""Recurrent text classifiers you can trust."""

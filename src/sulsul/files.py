@@ -1,0 +1,76 @@
+"""Writing files so that a reader sees the old content or the new, never half of it."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from sulsul.errors import OutputError
+
+_REASONS = {
+    errno.ENOSPC: "the disk is full; free some space and repeat the command",
+    errno.EDQUOT: "the disk quota is used up; free some space and repeat the command",
+    errno.EROFS: "the file system is read-only; choose another folder",
+    errno.EACCES: "permission was denied; choose another folder",
+    errno.EPERM: "permission was denied; choose another folder",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another path",
+    errno.EISDIR: "the path is a folder, not a file; choose another path",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+}
+
+
+def output_error(path: Path, error: OSError) -> OutputError:
+    """Return the error a user can act on for a failed write to ``path``."""
+    reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
+    return OutputError(f"{path} cannot be written: {reason}.")
+
+
+def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file through a temporary name in the same folder, fsync, then rename.
+
+    Parameters
+    ----------
+    path
+        The file to replace or create; its folder must exist.
+    write
+        Called with the open binary file.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or read-only, or the disk is full. The old file, if any, is untouched.
+    """
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+        temporary = None
+        sync_folder(path.parent)
+    except OSError as error:
+        raise output_error(path, error) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write UTF-8 text as :func:`write_atomically` does."""
+    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside ``folder`` durable."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

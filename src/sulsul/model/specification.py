@@ -1,0 +1,130 @@
+"""A validated description of a recurrent classifier, independent of data and of torch."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OneHotInput(_Frozen):
+    """Each token is a one-hot row; never materialised: a lookup of the first layer's kernel."""
+
+    kind: Literal["one-hot"] = "one-hot"
+
+
+class EmbeddingInput(_Frozen):
+    """Each token is a row of a table, random (Keras's uniform ±0.05) or read from a ``.vec`` text file."""
+
+    kind: Literal["embedding"] = "embedding"
+    size: int = Field(default=64, ge=1)
+    trainable: bool = True
+    vectors: str | None = Field(default=None, description="word2vec/fastText text file")
+
+
+class RawIdsInput(_Frozen):
+    """One timestep whose features are the padded token ids themselves: a notebook's mistake, kept repeatable."""
+
+    kind: Literal["raw-ids"] = "raw-ids"
+
+
+class RecurrentLayer(_Frozen):
+    """A recurrent layer as Keras defines it."""
+
+    kind: Literal["simple-rnn", "gru", "lstm"]
+    units: int = Field(ge=1)
+    activation: Literal["tanh", "relu"] = "tanh"
+    bidirectional: bool = False
+    reset_after: bool = Field(default=True, description="GRU only: Keras 2/3 (true) or the 2014 form (false)")
+
+    @model_validator(mode="after")
+    def _gru_options(self) -> Self:
+        if self.kind == "gru" and self.activation != "tanh":
+            raise ValueError("a gru layer supports activation 'tanh' only")
+        if self.kind != "gru" and not self.reset_after:
+            raise ValueError("reset_after belongs to gru layers only")
+        return self
+
+
+class DropoutLayer(_Frozen):
+    """Inverted dropout with an independent mask per value."""
+
+    kind: Literal["dropout"] = "dropout"
+    rate: float = Field(ge=0.0, lt=1.0)
+
+
+class BatchNormLayer(_Frozen):
+    """Batch normalisation over the feature axis with Keras's defaults."""
+
+    kind: Literal["batch-norm"] = "batch-norm"
+    momentum: float = Field(default=0.99, gt=0.0, lt=1.0, description="Share of the old running statistic kept")
+    epsilon: float = Field(default=1e-3, gt=0.0)
+
+
+class DenseLayer(_Frozen):
+    """A fully connected layer on the pooled vector."""
+
+    kind: Literal["dense"] = "dense"
+    units: int = Field(ge=1)
+    activation: Literal["linear", "relu", "tanh"] = "relu"
+
+
+Input = Annotated[OneHotInput | EmbeddingInput | RawIdsInput, Field(discriminator="kind")]
+SequenceLayer = Annotated[RecurrentLayer | DropoutLayer | BatchNormLayer, Field(discriminator="kind")]
+HeadLayer = Annotated[DenseLayer | DropoutLayer, Field(discriminator="kind")]
+
+
+class ModelSpecification(_Frozen):
+    """A recurrent classifier: input, sequence layers, pooling, dense head and output.
+
+    ``layers`` may be empty: the pooled inputs alone, the control without recurrence.
+    """
+
+    input: Input = EmbeddingInput()
+    layers: tuple[SequenceLayer, ...] = (RecurrentLayer(kind="lstm", units=64, bidirectional=True),)
+    pooling: Literal["last", "mean", "max", "attention"] = "max"
+    head: tuple[HeadLayer, ...] = ()
+    output: Literal["auto", "sigmoid", "softmax", "multi-label"] = Field(
+        default="auto",
+        description="auto: sigmoid for 2 classes, softmax for more, multi-label where labels are sets",
+    )
+    initializer: Literal["keras"] = "keras"
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.input.kind == "one-hot" and not any(layer.kind != "dropout" for layer in self.layers):
+            raise ValueError("a one-hot input needs a recurrent layer; use an embedding for a model without one")
+        if self.layers and self.input.kind == "one-hot" and self.layers[0].kind not in {"simple-rnn", "gru", "lstm"}:
+            raise ValueError("a one-hot input must be followed by a recurrent layer")
+        return self
+
+    def logits_for(self, n_classes: int, *, multi_label: bool = False) -> int:
+        """Return the number of logits for ``n_classes``.
+
+        Raises
+        ------
+        ValueError
+            If the output cannot express the classes: softmax with 1 class, sigmoid with 3, or a multi-label
+            task with a single-label output.
+        """
+        kind = self.resolved_output(n_classes, multi_label=multi_label)
+        return 1 if kind == "sigmoid" else n_classes
+
+    def resolved_output(
+        self, n_classes: int, *, multi_label: bool = False
+    ) -> Literal["sigmoid", "softmax", "multi-label"]:
+        """Return the output kind with ``auto`` decided; see :meth:`logits_for` for what is refused."""
+        if n_classes < 1 or (n_classes < 2 and not multi_label):
+            raise ValueError(f"a classifier needs at least 2 classes, not {n_classes}")
+        output = self.output
+        if output == "auto":
+            output = "multi-label" if multi_label else ("sigmoid" if n_classes == 2 else "softmax")
+        if multi_label and output != "multi-label":
+            raise ValueError(f"output {output!r} gives one label per text, but the labels are sets; use 'multi-label'")
+        if not multi_label and output == "multi-label":
+            raise ValueError("output 'multi-label' needs label sets: give data.label_separator")
+        if output == "sigmoid" and n_classes != 2:
+            raise ValueError(f"output 'sigmoid' is for 2 classes, not {n_classes}; use 'softmax'")
+        return output

@@ -1,0 +1,42 @@
+"""What can be chosen about turning a text into token ids."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Reserved = Literal["pad", "start", "oov", "unused"]
+
+
+class TextSettings(BaseModel):
+    """How a text becomes a sequence of token ids.
+
+    The ids of ``reserved`` are their positions in it; words follow in order of falling frequency.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokenizer: Literal["word", "char", "subword", "morpheme"] = "word"
+    vocabulary_size: int = Field(default=20_000, ge=2, description="Number of ids, reserved ones included")
+    min_frequency: int = Field(default=1, ge=1, description="A token seen less often in training is unknown")
+    lowercase: bool = True
+    filter_punctuation: bool = Field(
+        default=True, description="`word` only: treat Keras's punctuation set as white space"
+    )
+    reserved: tuple[Reserved, ...] = Field(default=("pad", "oov"), description="Reserved ids from 0 on")
+    max_length: int | None = Field(default=None, ge=1, description="Longest sequence kept, in tokens")
+    truncate: Literal["front", "back"] = Field(default="back", description="The end that is cut away")
+    pad_to: int | None = Field(default=None, ge=1, description="Recipes only: write PAD tokens up to this many tokens")
+    pad_side: Literal["before", "after"] = "after"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if len(set(self.reserved)) != len(self.reserved):
+            raise ValueError("reserved: each reserved token may be named once")
+        if self.vocabulary_size <= len(self.reserved):
+            raise ValueError("vocabulary_size must exceed the number of reserved ids")
+        if self.pad_to is not None:
+            if "pad" not in self.reserved:
+                raise ValueError("pad_to needs 'pad' among the reserved ids")
+            if self.max_length is None or self.max_length > self.pad_to:
+                raise ValueError("pad_to needs max_length, not above pad_to")
+        return self

@@ -1,0 +1,39 @@
+"""What can be chosen about training."""
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class TrainingSettings(BaseModel):
+    """Optimizer, schedule, stopping rule and seed of one training run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0.0)
+    momentum: float = Field(default=0.0, ge=0.0, lt=1.0, description="sgd only")
+    weight_decay: float = Field(default=0.0, ge=0.0, description="adamw: decoupled; others: added to the gradient")
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    warmup_steps: int = Field(default=0, ge=0)
+    plateau_factor: float = Field(default=0.5, gt=0.0, lt=1.0)
+    plateau_patience: int = Field(default=2, ge=0)
+    batch_size: int = Field(default=32, ge=1)
+    epochs: int = Field(default=20, ge=1)
+    clip_norm: float | None = Field(default=None, gt=0.0, description="Largest global gradient norm")
+    class_weight: Literal["none", "balanced"] | dict[str, float] = "none"
+    monitor: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
+    patience: int | None = Field(default=3, ge=0, description="Epochs without improvement; None: never stop early")
+    keep: Literal["best", "last"] = "best"
+    bucket: bool = Field(default=True, description="Batch texts of similar length together")
+    seed: int = Field(default=0, ge=0, le=2**32 - 1)
+    backend: Literal["auto", "native", "torch"] = "auto"
+    threads: int | None = Field(default=None, ge=1, description="None: all cores the process may use")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError("momentum belongs to optimizer 'sgd' only")
+        if isinstance(self.class_weight, dict) and any(w < 0 for w in self.class_weight.values()):
+            raise ValueError("class_weight: weights must not be negative")
+        return self
