@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
 
 
 class TrainingSettings(BaseModel):
@@ -23,12 +23,23 @@ class TrainingSettings(BaseModel):
     clip_norm: float | None = Field(default=None, gt=0.0, description="Largest global gradient norm")
     class_weight: Literal["none", "balanced"] | dict[str, float] = "none"
     monitor: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
-    patience: int | None = Field(default=3, ge=0, description="Epochs without improvement; None: never stop early")
+    patience: int | None = Field(
+        default=3, ge=0, description="Epochs without improvement; None, in TOML 'never': run all"
+    )
     keep: Literal["best", "last"] = "best"
     bucket: bool = Field(default=True, description="Batch texts of similar length together")
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="None: all cores the process may use")
+
+    @field_validator("patience", mode="before")
+    @classmethod
+    def _read_never(cls, value: object) -> object:
+        return None if value == "never" else value  # TOML has no null
+
+    @field_serializer("patience", when_used="json")
+    def _write_never(self, value: int | None) -> int | str:
+        return "never" if value is None else value
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -1,0 +1,165 @@
+"""The whole of a run in one frozen, validated object that round-trips to TOML."""
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from sulsul.corpora.settings import DataSettings, SplitSettings
+from sulsul.errors import SpecificationError
+from sulsul.model.specification import ModelSpecification
+from sulsul.text.settings import TextSettings
+from sulsul.training.settings import TrainingSettings
+
+RECURRENT_KINDS = frozenset({"simple-rnn", "gru", "lstm"})
+_RECURRENT_KEYS = {"cell": "kind", "units": "units", "bidirectional": "bidirectional", "activation": "activation"}
+
+
+class Notebook(BaseModel):
+    """What the reference notebook reported for an experiment; None where it gave no figure."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int | None = None
+    val_loss: float | None = None
+    val_accuracy: float | None = None
+    test_accuracy: float | None = None
+    seconds_per_epoch: float | None = None
+    note: str = ""
+
+
+class RunSpecification(BaseModel):
+    """Data, split, text, model and training of one run."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str = "run"
+    description: str = ""
+    notebook: Notebook | None = None
+    data: DataSettings = DataSettings()
+    split: SplitSettings = SplitSettings()
+    text: TextSettings = TextSettings()
+    model: ModelSpecification = ModelSpecification()
+    training: TrainingSettings = TrainingSettings()
+
+    @model_validator(mode="after")
+    def _raw_ids_are_padded(self) -> Self:
+        if self.model.input.kind == "raw-ids" and self.text.pad_to is None:
+            raise ValueError("model.input 'raw-ids' needs text.pad_to: its features are the padded ids")
+        return self
+
+    @classmethod
+    def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:
+        """Validate ``values``.
+
+        Raises
+        ------
+        SpecificationError
+            Naming ``where``, every offending key, and what was wrong with it.
+        """
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise SpecificationError(f"{where}: {describe_validation_error(error)}") from None
+
+    @classmethod
+    def from_toml(cls, text: str, *, where: str = "specification") -> Self:
+        """Read TOML text; see :meth:`parse` for what is refused."""
+        try:
+            values = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise SpecificationError(f"{where} is not TOML: {error}.") from None
+        return cls.parse(values, where=where)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Self:
+        """Read a TOML file; see :meth:`parse` for what is refused."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise SpecificationError(f"{path} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError as error:
+            raise SpecificationError(f"{path} is not UTF-8 (byte {error.start}).") from None
+        return cls.from_toml(text, where=str(path))
+
+    def to_toml(self) -> str:
+        """Return TOML text from which :meth:`from_toml` makes an equal object."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude_defaults=False))
+
+    def with_overrides(self, overrides: Iterable[str]) -> Self:
+        """Return a copy with ``section.key=value`` assignments applied.
+
+        A value is read as TOML, or else as a string. ``model.units``, ``model.cell``, ``model.bidirectional`` and
+        ``model.activation`` stand for that field of every recurrent layer.
+
+        Raises
+        ------
+        SpecificationError
+            For an assignment without ``=``, an unknown key or a refused value.
+        """
+        values = self.model_dump(mode="json")
+        for assignment in overrides:
+            path, equals, literal = assignment.partition("=")
+            if not equals:
+                raise SpecificationError(f"--set {assignment}: write it as section.key=value.")
+            _assign(values, path.strip().split("."), _parse_literal(literal.strip()), assignment)
+        return type(self).parse(values, where="--set")
+
+
+def describe_validation_error(error: ValidationError) -> str:
+    """Return one readable sentence per offending key of a pydantic error."""
+    sentences = []
+    for item in error.errors(include_url=False):
+        key = ".".join(str(part) for part in item["loc"]) or "value"
+        if item["type"] == "extra_forbidden":
+            sentences.append(f"{key} is not a known setting")
+        else:
+            message = item["msg"].removeprefix("Value error, ")
+            given = item.get("input")
+            shown = f" (given: {json.dumps(given, ensure_ascii=False)})" if isinstance(given, str | int | float) else ""
+            sentences.append(f"{key}: {message[0].lower()}{message[1:]}{shown}")
+    return "; ".join(sentences) + "."
+
+
+def _parse_literal(literal: str) -> Any:
+    if literal.lower() in {"none", "null"}:
+        return None
+    try:
+        return tomllib.loads(f"value = {literal}")["value"]
+    except tomllib.TOMLDecodeError:
+        return literal
+
+
+def _assign(values: dict[str, Any], path: list[str], value: Any, assignment: str) -> None:
+    if len(path) == 2 and path[0] == "model" and path[1] in _RECURRENT_KEYS:
+        layers = [layer for layer in values["model"]["layers"] if layer["kind"] in RECURRENT_KINDS]
+        for layer in layers:
+            layer[_RECURRENT_KEYS[path[1]]] = value
+        return
+    target: Any = values
+    for part in path[:-1]:
+        target = _step_into(target, part, assignment)
+    if isinstance(target, list):
+        target[_position(target, path[-1], assignment)] = value
+    elif isinstance(target, dict):
+        target[path[-1]] = value
+    else:
+        raise SpecificationError(f"--set {assignment}: {'.'.join(path[:-1])} has no settings inside.")
+
+
+def _step_into(target: Any, part: str, assignment: str) -> Any:
+    if isinstance(target, list):
+        return target[_position(target, part, assignment)]
+    if isinstance(target, dict) and part in target:
+        return target[part]
+    raise SpecificationError(f"--set {assignment}: {part} is not a known setting.")
+
+
+def _position(target: list[Any], part: str, assignment: str) -> int:
+    if not part.isdecimal() or int(part) >= len(target):
+        raise SpecificationError(f"--set {assignment}: {part} is not a position from 0 to {len(target) - 1}.")
+    return int(part)
