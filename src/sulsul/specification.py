@@ -88,7 +88,7 @@ class RunSpecification(BaseModel):
 
     def to_toml(self) -> str:
         """Return TOML text from which :meth:`from_toml` makes an equal object."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True, exclude_defaults=False))
+        return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
     def with_overrides(self, overrides: Iterable[str]) -> Self:
         """Return a copy with ``section.key=value`` assignments applied.
@@ -123,6 +123,15 @@ def describe_validation_error(error: ValidationError) -> str:
             shown = f" (given: {json.dumps(given, ensure_ascii=False)})" if isinstance(given, str | int | float) else ""
             sentences.append(f"{key}: {message[0].lower()}{message[1:]}{shown}")
     return "; ".join(sentences) + "."
+
+
+def _without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """Drop unset keys: TOML has no null, and every such key has None as its default."""
+    return {
+        key: _without_none(value) if isinstance(value, dict) else value
+        for key, value in values.items()
+        if value is not None
+    }
 
 
 def _parse_literal(literal: str) -> Any:

@@ -1,0 +1,51 @@
+import pytest
+
+from sulsul.errors import SpecificationError
+from sulsul.specification import Notebook, RunSpecification
+
+
+def test_toml_round_trip_keeps_every_value() -> None:
+    specification = RunSpecification(notebook=Notebook(epochs=3)).with_overrides(
+        ["training.patience=never", "training.clip_norm=1.5", "model.layers.0.units=7", 'data.text=["제목","내용"]']
+    )
+    again = RunSpecification.from_toml(specification.to_toml())
+    assert again == specification
+    assert again.training.patience is None
+    assert again.data.text == ("제목", "내용")
+
+
+def test_short_keys_reach_every_recurrent_layer() -> None:
+    layers = [{"kind": "lstm", "units": 4}, {"kind": "dropout", "rate": 0.5}, {"kind": "lstm", "units": 5}]
+    specification = RunSpecification.parse({"model": {"layers": layers}}, where="test")
+    changed = specification.with_overrides(["model.units=9", "model.cell=gru"])
+    assert [layer.model_dump().get("units") for layer in changed.model.layers] == [9, None, 9]
+    assert [layer.kind for layer in changed.model.layers] == ["gru", "dropout", "gru"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("model.units=-3", ["units", "-3"]),
+        ("training.foo=1", ["training.foo", "not a known setting"]),
+        ("nothing=1", ["nothing", "not a known setting"]),
+        ("training.epochs=many", ["training.epochs", "integer"]),
+        ("model.layers.4.units=3", ["4", "0 to 0"]),
+        ("training.epochs.deep=3", ["no settings inside"]),
+        ("training.epochs", ["section.key=value"]),
+    ],
+)
+def test_refused_overrides_name_the_key(assignment: str, words: list[str]) -> None:
+    with pytest.raises(SpecificationError) as caught:
+        RunSpecification().with_overrides([assignment])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_raw_ids_without_padding_is_impossible() -> None:
+    with pytest.raises(SpecificationError, match=r"text\.pad_to"):
+        RunSpecification.from_toml('[model.input]\nkind = "raw-ids"')
+
+
+def test_malformed_toml_names_the_line() -> None:
+    with pytest.raises(SpecificationError, match="line 1"):
+        RunSpecification.from_toml("name = ")
