@@ -48,4 +48,4 @@ def test_raw_ids_without_padding_is_impossible() -> None:
 
 def test_malformed_toml_names_the_line() -> None:
     with pytest.raises(SpecificationError, match="line 1"):
-        RunSpecification.from_toml("name = ")
+        RunSpecification.from_toml("name = = 3")
