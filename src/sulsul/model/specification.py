@@ -4,6 +4,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from sulsul.errors import SpecificationError
+
+OutputKind = Literal["sigmoid", "softmax", "multi-label"]
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +50,21 @@ class RecurrentLayer(_Frozen):
         if self.kind != "gru" and not self.reset_after:
             raise ValueError("reset_after belongs to gru layers only")
         return self
+
+    @property
+    def n_gates(self) -> int:
+        """Number of gates G: the blocks of ``units`` columns in a kernel."""
+        return {"simple-rnn": 1, "gru": 3, "lstm": 4}[self.kind]
+
+    @property
+    def n_directions(self) -> int:
+        """Number of directions D."""
+        return 2 if self.bidirectional else 1
+
+    @property
+    def output_size(self) -> int:
+        """Features per timestep, D·H."""
+        return self.n_directions * self.units
 
 
 class DropoutLayer(_Frozen):
@@ -94,10 +113,8 @@ class ModelSpecification(_Frozen):
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
-        if self.input.kind == "one-hot" and not any(layer.kind != "dropout" for layer in self.layers):
-            raise ValueError("a one-hot input needs a recurrent layer; use an embedding for a model without one")
-        if self.layers and self.input.kind == "one-hot" and self.layers[0].kind not in {"simple-rnn", "gru", "lstm"}:
-            raise ValueError("a one-hot input must be followed by a recurrent layer")
+        if self.input.kind == "one-hot" and not (self.layers and isinstance(self.layers[0], RecurrentLayer)):
+            raise ValueError("a one-hot input must be followed by a recurrent layer; use an embedding without one")
         return self
 
     def logits_for(self, n_classes: int, *, multi_label: bool = False) -> int:
@@ -105,26 +122,26 @@ class ModelSpecification(_Frozen):
 
         Raises
         ------
-        ValueError
+        SpecificationError
             If the output cannot express the classes: softmax with 1 class, sigmoid with 3, or a multi-label
             task with a single-label output.
         """
         kind = self.resolved_output(n_classes, multi_label=multi_label)
         return 1 if kind == "sigmoid" else n_classes
 
-    def resolved_output(
-        self, n_classes: int, *, multi_label: bool = False
-    ) -> Literal["sigmoid", "softmax", "multi-label"]:
+    def resolved_output(self, n_classes: int, *, multi_label: bool = False) -> OutputKind:
         """Return the output kind with ``auto`` decided; see :meth:`logits_for` for what is refused."""
         if n_classes < 1 or (n_classes < 2 and not multi_label):
-            raise ValueError(f"a classifier needs at least 2 classes, not {n_classes}")
+            raise SpecificationError(f"a classifier needs at least 2 classes, not {n_classes}")
         output = self.output
         if output == "auto":
             output = "multi-label" if multi_label else ("sigmoid" if n_classes == 2 else "softmax")
         if multi_label and output != "multi-label":
-            raise ValueError(f"output {output!r} gives one label per text, but the labels are sets; use 'multi-label'")
+            raise SpecificationError(
+                f"output {output!r} gives one label per text, but the labels are sets; use 'multi-label'"
+            )
         if not multi_label and output == "multi-label":
-            raise ValueError("output 'multi-label' needs label sets: give data.label_separator")
+            raise SpecificationError("output 'multi-label' needs label sets: give data.label_separator")
         if output == "sigmoid" and n_classes != 2:
-            raise ValueError(f"output 'sigmoid' is for 2 classes, not {n_classes}; use 'softmax'")
+            raise SpecificationError(f"output 'sigmoid' is for 2 classes, not {n_classes}; use 'softmax'")
         return output
