@@ -1,1 +1,7 @@
-"""text."""
+"""Strings <-> ids: tokenizer, vocabulary, labels. No torch, no files."""
+
+from sulsul.text.labels import LabelEncoder
+from sulsul.text.settings import TextSettings
+from sulsul.text.tokenizer import Tokenizer
+
+__all__ = ["LabelEncoder", "TextSettings", "Tokenizer"]

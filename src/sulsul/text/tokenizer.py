@@ -1,0 +1,247 @@
+"""Strings -> token ids, fitted on training texts."""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sulsul.errors import TokenizerError
+from sulsul.text import interchange
+from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange
+from sulsul.text.lookup import TokenLookup, VocabularyLookup
+from sulsul.text.normalisation import normalise, normalise_with_origins
+from sulsul.text.settings import TextSettings
+from sulsul.text.splitting import CharacterSplitter, Splitter, word_splitter
+from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
+
+_CHUNK_CHARACTERS = 1 << 20  # texts are encoded in chunks of about this size, so that temporaries stay small
+
+
+class Encoded(NamedTuple):
+    """Sequences in a row, and how long each was before truncation."""
+
+    token_ids: Ids
+    """int32 (N,): the sequences in a row."""
+    offsets: npt.NDArray[np.int64]
+    """int64 (B+1,): sequence ``b`` is ``token_ids[offsets[b]:offsets[b + 1]]``."""
+    full_lengths: Counts
+    """int64 (B,): length before truncation and padding, START included."""
+
+
+class Tokenizer:
+    """Turns texts into sequences of token ids.
+
+    Build one with :meth:`fit` or :meth:`from_json`. Everything is applied: NFC, lower case, cutting into tokens,
+    look-up, OOV, START, truncation, padding.
+
+    Examples
+    --------
+    >>> tokenizer = Tokenizer.fit(["so good", "so bad"], TextSettings())
+    >>> tokenizer.vocabulary()
+    ['[PAD]', '[OOV]', 'so', 'good', 'bad']
+    >>> token_ids, offsets = tokenizer.encode(["so so", "", "not bad"])
+    >>> token_ids.tolist(), offsets.tolist()
+    ([2, 2, 1, 4], [0, 2, 2, 4])
+    """
+
+    def __init__(self, settings: TextSettings, vocabulary: Vocabulary) -> None:
+        self.settings = settings
+        self._vocabulary = vocabulary
+        self._lookup: TokenLookup = VocabularyLookup(_splitter(settings), vocabulary)
+
+    @classmethod
+    def fit(cls, texts: Iterable[str], settings: TextSettings) -> "Tokenizer":
+        """Learn the vocabulary of the training texts.
+
+        Parameters
+        ----------
+        texts
+            The training texts, read once; may be a stream.
+        settings
+            Kind of tokenizer and size of the vocabulary.
+
+        Raises
+        ------
+        TokenizerError
+            If the texts hold no token at all, or none reaches ``min_frequency``.
+        """
+        splitter = _splitter(settings)
+        counts = count_tokens(splitter.tokens(text) for text in _normalised(texts, settings))
+        limit = settings.vocabulary_size - len(settings.reserved)
+        tokens = most_frequent(counts, limit=limit, min_frequency=settings.min_frequency)
+        if not tokens:
+            raise TokenizerError(
+                f"The training texts hold no token that occurs at least {settings.min_frequency} time(s): there is "
+                "nothing to learn a vocabulary from. Check the text column, or lower min_frequency."
+            )
+        return cls(settings, Vocabulary(settings.reserved, tokens))
+
+    @classmethod
+    def from_json(cls, text: str, settings: TextSettings) -> "Tokenizer":
+        """Rebuild a tokenizer from what :meth:`to_json` returned.
+
+        Parameters
+        ----------
+        text
+            A ``tokenizer.json``.
+        settings
+            The settings it was fitted with; the file itself holds only what Hugging Face's format has room for.
+
+        Raises
+        ------
+        TokenizerError
+            If the text is not such a file, or does not belong to the settings.
+        """
+        return cls(settings, interchange.read_vocabulary(text, settings))
+
+    def to_json(self) -> str:
+        """Return a ``tokenizer.json`` that Hugging Face's ``tokenizers.Tokenizer.from_str`` reads too.
+
+        It gives the same ids, START included; truncation and padding are in :attr:`settings`. Where the settings
+        reserve no OOV, it gives unknown tokens the id ``vocabulary_size``, which is for the reader to drop.
+        ``morpheme`` files hold the vocabulary only: they expect morphemes separated by spaces.
+        """
+        return interchange.write_vocabulary(self._vocabulary, self.settings)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of ids, reserved ones included; may be below the settings' limit."""
+        return len(self._vocabulary)
+
+    def vocabulary(self) -> list[str]:
+        """Return the token of every id, reserved ones as ``[PAD]`` and so on."""
+        return self._vocabulary.names()
+
+    @property
+    def unknown_id(self) -> int | None:
+        """The id of unknown tokens; None where they are dropped."""
+        return self._vocabulary.reserved_id("oov")
+
+    def encode(self, texts: Iterable[str] | pl.Series) -> tuple[Ids, npt.NDArray[np.int64]]:
+        """Return the sequences of ``texts``.
+
+        Parameters
+        ----------
+        texts
+            Strings; an empty one becomes a sequence of length 0, or of START alone where START is reserved.
+
+        Returns
+        -------
+        token_ids : int32 (N,)
+            All sequences in a row.
+        offsets : int64 (B+1,)
+            Sequence ``b`` is ``token_ids[offsets[b]:offsets[b + 1]]``.
+
+        Raises
+        ------
+        TokenizerError
+            If a text is not a string.
+        """
+        encoded = self.encode_with_lengths(texts)
+        return encoded.token_ids, encoded.offsets
+
+    def encode_with_lengths(self, texts: Iterable[str] | pl.Series) -> Encoded:
+        """Return the sequences as :meth:`encode` does, and their lengths before truncation and padding.
+
+        Raises
+        ------
+        TokenizerError
+            If a text is not a string.
+        """
+        token_ids = array("i")
+        lengths: list[Counts] = []
+        full_lengths: list[Counts] = []
+        for chunk in _chunks(_normalised(texts, self.settings)):
+            ids, chunk_lengths, chunk_full_lengths = arrange(*self._lookup.ids(chunk), self.settings)
+            token_ids.frombytes(ids.tobytes())
+            lengths.append(chunk_lengths)
+            full_lengths.append(chunk_full_lengths)
+        ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
+        return Encoded(
+            np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32),
+            ends,
+            np.concatenate([np.zeros(0, np.int64), *full_lengths]),
+        )
+
+    def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """Return the sequence of one text and where in it each token lies.
+
+        Parameters
+        ----------
+        text
+            One string.
+
+        Returns
+        -------
+        token_ids : list of int
+            As :meth:`encode` gives them.
+        spans : list of (int, int)
+            ``text[start:end]`` is what the token was made from, in characters of ``text`` as given, before NFC.
+            START and PAD have an empty span at the end of the text they stand at.
+
+        Raises
+        ------
+        TokenizerError
+            If the text is not a string.
+        """
+        _require_text(text, 0)
+        normalised, origins = normalise_with_origins(text, lowercase=self.settings.lowercase)
+        found = list(self._lookup.spans(normalised))
+        if self.unknown_id is None:
+            found = [entry for entry in found if entry[0] != UNKNOWN]
+        ids = np.array([entry[0] for entry in found], np.int32)
+        token_ids, _, full = arrange(ids, np.array([len(ids)]), self.settings)
+        spans = [(origins[start], origins[end]) for _, start, end in found]
+        return token_ids.tolist(), self._arranged_spans(spans, int(full[0]), len(token_ids), len(text))
+
+    def _arranged_spans(
+        self, spans: list[tuple[int, int]], full: int, length: int, n_characters: int
+    ) -> list[tuple[int, int]]:
+        """Do to spans what :func:`arrange` does to ids."""
+        settings = self.settings
+        spans = [(0, 0)] * (full - len(spans)) + spans
+        if settings.max_length is not None:
+            spans = spans[-settings.max_length :] if settings.truncate == "front" else spans[: settings.max_length]
+        n_pad = length - len(spans)
+        if settings.pad_side == "before":
+            return [(0, 0)] * n_pad + spans
+        return spans + [(n_characters, n_characters)] * n_pad
+
+
+def _splitter(settings: TextSettings) -> Splitter:
+    if settings.tokenizer == "word":
+        return word_splitter(filter_punctuation=settings.filter_punctuation)
+    if settings.tokenizer == "char":
+        return CharacterSplitter()
+    raise TokenizerError(f"tokenizer {settings.tokenizer!r} is not available")
+
+
+def _normalised(texts: Iterable[str] | pl.Series, settings: TextSettings) -> Iterator[str]:
+    if isinstance(texts, str):
+        raise TokenizerError("A single string was given where several texts are expected; put it in a list.")
+    for position, text in enumerate(texts):
+        _require_text(text, position)
+        yield normalise(text, lowercase=settings.lowercase)
+
+
+def _require_text(text: object, position: int) -> None:
+    if not isinstance(text, str):
+        raise TokenizerError(
+            f"Text {position} (counted from 0) is {text!r}, not a string. Give every text as a string."
+        )
+
+
+def _chunks(texts: Iterator[str]) -> Iterator[Sequence[str]]:
+    chunk: list[str] = []
+    size = 0
+    for text in texts:
+        chunk.append(text)
+        size += len(text)
+        if size >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

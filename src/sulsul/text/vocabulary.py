@@ -1,0 +1,83 @@
+"""The tokens a model knows, in the order of their ids."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from sulsul.errors import TokenizerError
+from sulsul.text.settings import Reserved
+
+RESERVED_NAMES: dict[Reserved, str] = {"pad": "[PAD]", "start": "[START]", "oov": "[OOV]", "unused": "[UNUSED]"}
+
+
+class Vocabulary:
+    """Reserved tokens from id 0 on, then the learned tokens.
+
+    Parameters
+    ----------
+    reserved
+        Which reserved tokens exist; a token's position is its id.
+    tokens
+        The learned tokens in the order of their ids.
+
+    Raises
+    ------
+    TokenizerError
+        If a token occurs twice or is spelt like a reserved one.
+    """
+
+    def __init__(self, reserved: Sequence[Reserved], tokens: Sequence[str]) -> None:
+        self.reserved = tuple(reserved)
+        self.tokens = tuple(tokens)
+        self.index = {token: index for index, token in enumerate(self.tokens, len(self.reserved))}
+        if len(self.index) != len(self.tokens):
+            raise TokenizerError("The vocabulary holds a token twice; the tokenizer file was altered. Train again.")
+        if clash := set(RESERVED_NAMES.values()) & self.index.keys():
+            raise TokenizerError(f"The vocabulary holds {sorted(clash)} as words; these names are reserved.")
+
+    def __len__(self) -> int:
+        return len(self.reserved) + len(self.tokens)
+
+    def names(self) -> list[str]:
+        """Return every token in the order of the ids, reserved ones as ``[PAD]`` and so on."""
+        return [*(RESERVED_NAMES[token] for token in self.reserved), *self.tokens]
+
+    def reserved_id(self, token: Reserved) -> int | None:
+        """Return the id of a reserved token, or None where it does not exist."""
+        return self.reserved.index(token) if token in self.reserved else None
+
+
+def count_tokens(texts: Iterable[Iterable[str]]) -> Counter[str]:
+    """Count tokens over texts; keys are in the order of first occurrence."""
+    counts: Counter[str] = Counter()
+    for tokens in texts:
+        counts.update(tokens)
+    return counts
+
+
+def most_frequent(counts: Counter[str], *, limit: int, min_frequency: int) -> list[str]:
+    """Return the most frequent tokens, falling, ties in the order of first occurrence.
+
+    This is the order of ``keras.preprocessing.text.Tokenizer``, which sorts its counts by a stable sort.
+
+    Parameters
+    ----------
+    counts
+        Token -> occurrences, keys in the order of first occurrence.
+    limit
+        The most tokens to return.
+    min_frequency
+        Tokens with fewer occurrences are left out.
+
+    Examples
+    --------
+    >>> most_frequent(Counter(["b", "a", "c", "c"]), limit=2, min_frequency=1)
+    ['c', 'b']
+    """
+    for name in RESERVED_NAMES.values():
+        counts.pop(name, None)
+    frequencies = np.fromiter(counts.values(), np.int64, len(counts))
+    order = np.argsort(-frequencies, kind="stable")[:limit]
+    tokens = list(counts)
+    return [tokens[index] for index in order if frequencies[index] >= min_frequency]
