@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,7 +22,7 @@ def test_lengths_and_len():
 def test_select_is_indexing(sequences, data):
     rows = data.draw(st.lists(st.integers(0, len(sequences) - 1), max_size=10))
     offsets = np.cumsum([0, *map(len, sequences)])
-    corpus = EncodedCorpus(np.array(sum(sequences, []), np.int32), offsets, np.arange(len(sequences)))
+    corpus = EncodedCorpus(np.array([*chain.from_iterable(sequences)], np.int32), offsets, np.arange(len(sequences)))
     selected = corpus.select(np.array(rows, np.int64))
     found = [selected.token_ids[a:b].tolist() for a, b in zip(selected.offsets, selected.offsets[1:], strict=False)]
     assert found == [sequences[row] for row in rows]

@@ -71,4 +71,5 @@ def _gather(
     # Position p holds timestep t and sequence k = p - before[t]; both are spread over p by one repeat each.
     timestep = np.repeat(np.arange(batch_sizes.size), batch_sizes)
     sequence = np.arange(timestep.size) - before[timestep]
-    return token_ids[starts[sequence] + timestep].astype(np.int64)
+    packed: npt.NDArray[np.int64] = token_ids[starts[sequence] + timestep].astype(np.int64)
+    return packed
