@@ -1,1 +1,53 @@
-"""training."""
+"""Training: the visible loop, its optimizers, schedules, stopping rule, checkpoints and history.
+
+Names are imported on first use, so that reading :class:`TrainingSettings` does not import torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sulsul.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+    from sulsul.training.history import EpochRecord, history_from_csv, history_to_csv
+    from sulsul.training.interruption import StopOnSignal
+    from sulsul.training.loop import train_classifier
+    from sulsul.training.progress import TrainingProgress
+    from sulsul.training.result import TrainingResult
+    from sulsul.training.run import BatchReport
+    from sulsul.training.settings import TrainingSettings
+
+__all__ = [
+    "BatchReport",
+    "EpochRecord",
+    "StopOnSignal",
+    "TrainingProgress",
+    "TrainingResult",
+    "TrainingSettings",
+    "TrainingState",
+    "history_from_csv",
+    "history_to_csv",
+    "load_checkpoint",
+    "save_checkpoint",
+    "train_classifier",
+]
+
+_MODULES = {
+    "BatchReport": "run",
+    "EpochRecord": "history",
+    "StopOnSignal": "interruption",
+    "TrainingProgress": "progress",
+    "TrainingResult": "result",
+    "TrainingSettings": "settings",
+    "TrainingState": "checkpoint",
+    "history_from_csv": "history",
+    "history_to_csv": "history",
+    "load_checkpoint": "checkpoint",
+    "save_checkpoint": "checkpoint",
+    "train_classifier": "loop",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,0 +1,176 @@
+"""Everything a run needs to go on as if it had never stopped, in one file.
+
+A checkpoint is a single safetensors file whose header carries the JSON of :class:`CheckpointHeader`: one file is
+replaced by one rename, so that a reader sees the old state or the new one, whole. It holds the last state and the best
+weights so far. There is no pickle in it.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import safetensors
+import safetensors.torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from torch import Tensor
+
+from sulsul.batching import EncodedCorpus
+from sulsul.errors import BundleError, TrainingError
+from sulsul.files import write_atomically
+from sulsul.training.early_stopping import StoppingState
+from sulsul.training.history import EpochRecord
+from sulsul.training.schedule import PlateauState
+from sulsul.training.settings import TrainingSettings
+
+CHECKPOINT_NAME = "checkpoint.safetensors"
+_METADATA_KEY = "sulsul_checkpoint"
+_GROUPS = ("model", "optimizer", "best", "random")
+# What may differ between a run and its continuation: neither changes the result.
+_FREE_SETTINGS = {"threads"}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Position(_Frozen):
+    """Where a run stands: the batch to train on next.
+
+    ``epoch`` counts from 1, ``batch`` from 0 within the epoch, ``step`` is the number of optimizer steps taken.
+    """
+
+    epoch: int = Field(default=1, ge=1)
+    batch: int = Field(default=0, ge=0)
+    step: int = Field(default=0, ge=0)
+
+
+@dataclass(frozen=True)
+class RunningTotals:
+    """Sums over the batches of the epoch so far."""
+
+    loss: float = 0.0
+    n_correct: int = 0
+    n_texts: int = 0
+    seconds: float = 0.0
+
+
+class CheckpointHeader(_Frozen):
+    """Everything in a checkpoint that is not a tensor."""
+
+    schema_version: Literal[1] = 1
+    settings: TrainingSettings
+    classes: tuple[str, ...]
+    data_fingerprint: str
+    position: Position
+    totals: RunningTotals
+    schedule: PlateauState
+    stopping: StoppingState
+    history: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """The state of a run between two steps.
+
+    Attributes
+    ----------
+    header
+        Settings, position, history and the states of schedule and early stopping.
+    model, best
+        Weights now, and after the best epoch (empty before the first epoch ended), by name.
+    optimizer
+        What the optimizer remembers, by parameter and quantity.
+    random
+        State of torch's random generator under ``torch``: it draws the dropout masks. The order of the batches needs
+        none: it is a function of seed and epoch.
+    """
+
+    header: CheckpointHeader
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Tensor]
+    best: Mapping[str, Tensor]
+    random: Mapping[str, Tensor]
+
+
+def save_checkpoint(path: Path, state: TrainingState) -> None:
+    """Write a checkpoint in place of the old one, atomically.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the old checkpoint is untouched.
+    """
+    groups: dict[str, Mapping[str, Tensor]] = {group: getattr(state, group) for group in _GROUPS}
+    tensors = {
+        f"{group}.{name}": tensor.detach().contiguous()
+        for group, named in groups.items()
+        for name, tensor in named.items()
+    }
+    # json, not pydantic's writer: it keeps every float to the bit, infinities included.
+    metadata = {_METADATA_KEY: json.dumps(state.header.model_dump(), ensure_ascii=False)}
+    content = safetensors.torch.save(tensors, metadata)
+    write_atomically(path, content)
+
+
+def load_checkpoint(path: Path) -> TrainingState:
+    """Read a checkpoint.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, damaged, or not a checkpoint of this version.
+    """
+    groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            for key in file.keys():  # noqa: SIM118 (not a mapping)
+                group, _, name = key.partition(".")
+                groups[group][name] = file.get_tensor(key)
+        header = CheckpointHeader.model_validate(json.loads(metadata[_METADATA_KEY]))
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror or error}.") from None
+    except (safetensors.SafetensorError, KeyError, ValidationError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise BundleError(f"{path} is not a checkpoint that this version can read ({reason}); train anew.") from None
+    return TrainingState(header, **groups)
+
+
+def check_same_run(
+    state: TrainingState, settings: TrainingSettings, *, classes: tuple[str, ...], data_fingerprint: str
+) -> None:
+    """Refuse to continue a run with other settings or other data.
+
+    Raises
+    ------
+    TrainingError
+        Naming what differs.
+    """
+    header = state.header
+    before, now = header.settings.model_dump(), settings.model_dump()
+    changed = [key for key in now if before[key] != now[key] and key not in _FREE_SETTINGS]
+    if changed:
+        listed = ", ".join(f"training.{key} was {before[key]!r} and is now {now[key]!r}" for key in changed)
+        raise TrainingError(
+            f"the run cannot be resumed with other settings: {listed}. Repeat the old ones or train anew."
+        )
+    if header.classes != classes:
+        raise TrainingError(f"the run cannot be resumed: its classes were {header.classes} and are now {classes}.")
+    if header.data_fingerprint != data_fingerprint:
+        raise TrainingError("the run cannot be resumed: the encoded texts or their split are not those it began with.")
+
+
+def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
+    """Return the SHA-256 over the token ids, offsets and labels of the corpora."""
+    digest = hashlib.sha256()
+    for corpus in corpora:
+        for array in () if corpus is None else (corpus.token_ids, corpus.offsets, corpus.class_ids):
+            if array is not None:
+                digest.update(f"{array.dtype.str}{array.shape}".encode())
+                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        digest.update(b"|")
+    return digest.hexdigest()

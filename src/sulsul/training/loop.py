@@ -1,0 +1,145 @@
+"""The training loop."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sulsul.batching import EncodedCorpus, collate
+from sulsul.model.classifier import Classifier
+from sulsul.training.checkpoint import TrainingState
+from sulsul.training.checks import check_loss, check_training_data, check_weights
+from sulsul.training.history import EpochRecord
+from sulsul.training.processor import training_processor
+from sulsul.training.result import Stopped, TrainingResult
+from sulsul.training.run import BatchReport, Run
+from sulsul.training.settings import TrainingSettings
+from sulsul.training.step import StepRunner
+from sulsul.training.validation import validation_scores
+
+
+def _ignore(report: object) -> None:
+    pass
+
+
+def _never() -> bool:
+    return False
+
+
+def train_classifier(
+    classifier: Classifier,
+    train: EncodedCorpus,
+    validation: EncodedCorpus | None,
+    settings: TrainingSettings,
+    *,
+    classes: Sequence[str],
+    on_epoch: Callable[[EpochRecord], object] = _ignore,
+    on_batch: Callable[[BatchReport], object] | None = None,
+    stop_requested: Callable[[], bool] = _never,
+    checkpoint_path: Path | None = None,
+    checkpoint_interval_s: float = 300.0,
+    resume_from: TrainingState | None = None,
+    step_runner: StepRunner | None = None,
+) -> TrainingResult:
+    """Train a classifier in place.
+
+    One seed makes a run repeat to the bit, and a run resumed from its checkpoint ends as if it had never stopped.
+    torch's global random state, number of threads and subnormal flag are left as they were.
+
+    Parameters
+    ----------
+    classifier
+        The network with its initial weights.
+    train
+        Encoded texts with their labels.
+    validation
+        The same for validation. Without it the training loss decides the best epoch, early stopping and the plateau
+        rule; :attr:`TrainingResult.monitored` says so.
+    settings
+        Optimizer, schedule, stopping rule and seed.
+    classes
+        Names of the classes by class id.
+    on_epoch
+        Called after every epoch with its record.
+    on_batch
+        Called after every step with how far the epoch has come.
+    stop_requested
+        Asked before every batch; once it returns true, a checkpoint is saved and the run ends as ``interrupted``.
+    checkpoint_path
+        File to keep the state of the run in: after every epoch, every ``checkpoint_interval_s``, on a stop request.
+    checkpoint_interval_s
+        Time after which a checkpoint is saved within an epoch too.
+    resume_from
+        The state to go on from, from :func:`sulsul.training.checkpoint.load_checkpoint`.
+    step_runner
+        What takes the steps; None: :class:`sulsul.training.step.TorchStep`.
+
+    Returns
+    -------
+    TrainingResult
+        The classifier is left in evaluation mode, with the weights of :attr:`TrainingResult.kept_epoch`. After an
+        interruption these are the best ones, whatever the settings keep.
+
+    Raises
+    ------
+    TrainingError
+        If there are no texts or no labels, the loss or a weight is not finite, or ``resume_from`` is of another run.
+    SpecificationError
+        If class weights or warm-up do not fit the data.
+    DataError
+        If a token id is outside the classifier's vocabulary.
+    OutputError
+        If the checkpoint cannot be written; the one before it survives.
+    """
+    check_training_data(classifier, train, validation, classes)
+    with training_processor(threads=settings.threads, seed=settings.seed):
+        run = Run(
+            classifier,
+            train,
+            validation,
+            settings,
+            classes=tuple(classes),
+            step_runner=step_runner,
+            checkpoint_path=checkpoint_path,
+            checkpoint_interval_s=checkpoint_interval_s,
+        )
+        if resume_from is not None:
+            run.restore(resume_from)
+        try:
+            stopped = _train(run, on_epoch, on_batch, stop_requested)
+        except KeyboardInterrupt:
+            # A step may be half done, so this state is not worth saving: the last checkpoint stands.
+            stopped = "interrupted"
+        return run.finish(stopped)
+
+
+def _train(
+    run: Run,
+    on_epoch: Callable[[EpochRecord], object],
+    on_batch: Callable[[BatchReport], object] | None,
+    stop_requested: Callable[[], bool],
+) -> Stopped:
+    """Train from wherever the run stands until there is a reason to stop, and return the reason."""
+    while run.epoch <= run.settings.epochs and not run.stopping.should_stop:
+        run.classifier.train()
+        batches = run.sampler.epoch(run.epoch)
+        while run.batch < len(batches):
+            if stop_requested():
+                run.save_checkpoint()
+                return "interrupted"
+            rows = batches[run.batch]
+            class_ids = run.class_ids[rows]
+            learning_rate = run.schedule.learning_rate(run.step)
+            # Forward, loss, backward, clip and step, in this order; see TorchStep.run.
+            outcome = run.step_runner.run(
+                collate(run.train, rows), class_ids, learning_rate=learning_rate, step=run.step
+            )
+            check_loss(outcome.loss, epoch=run.epoch, batch=run.batch + 1, learning_rate=learning_rate)
+            run.end_batch(outcome, class_ids)
+            if on_batch is not None:
+                on_batch(run.report(len(batches)))
+            run.save_checkpoint_if_due()
+        check_weights(run.classifier, epoch=run.epoch, learning_rate=run.last_learning_rate)
+        scores = validation_scores(run.classifier, run.validation) if run.validation is not None else None
+        record = run.end_epoch(scores)
+        run.save_checkpoint()
+        on_epoch(record)
+    return "early" if run.stopping.should_stop else "finished"

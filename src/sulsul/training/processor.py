@@ -1,0 +1,41 @@
+"""How the processor computes while a run is training: threads, subnormal numbers, random numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+
+@contextmanager
+def training_processor(*, threads: int | None, seed: int) -> Iterator[None]:
+    """Set torch up for a training run and put everything back afterwards.
+
+    Within the block torch uses ``threads`` threads (None: as many as it uses already, which is all cores or
+    ``OMP_NUM_THREADS``), its random generator is seeded with a stream of its own, and subnormal numbers count as 0.
+
+    Gradients that vanish over hundreds of timesteps become subnormal, which processors handle in microcode: a step of
+    three BiLSTM layers of 64 units on 500 timesteps takes many times longer with them. The flag belongs to a thread;
+    torch copies it to its workers, which the other users of the same OpenMP pool (MKL, oneDNN) share.
+    """
+    n_threads = torch.get_num_threads()
+    flushing = _flushes_subnormals()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(_stream_seed(seed))
+        if threads is not None:
+            torch.set_num_threads(threads)
+        torch.set_flush_denormal(True)
+        try:
+            yield
+        finally:
+            torch.set_flush_denormal(flushing)
+            torch.set_num_threads(n_threads)
+
+
+def _flushes_subnormals() -> bool:
+    return (torch.full((1,), 1e-39) * 0.5).item() == 0.0
+
+
+def _stream_seed(seed: int) -> int:
+    # A stream apart from the one that drew the initial weights, which is seeded with ``seed`` itself.
+    return int(np.random.SeedSequence([seed, 1]).generate_state(1, np.uint64)[0])

@@ -1,0 +1,101 @@
+"""How training is going, on the terminal: one live line per epoch, or plain lines where there is no terminal."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from sulsul.training.history import EpochRecord
+from sulsul.training.run import BatchReport
+
+_REDRAW_INTERVAL_S = 0.1
+
+
+class TrainingProgress:
+    """Prints a line per epoch and, on a terminal, a live bar with the time that is left at most.
+
+    A context manager; pass :meth:`on_epoch` and :meth:`on_batch` to ``train_classifier``. The estimate supposes that
+    all epochs run, at the pace of this session so far: early stopping can only shorten it.
+
+    Parameters
+    ----------
+    console
+        Where to print; None: standard error.
+
+    Examples
+    --------
+    >>> import io
+    >>> console = Console(file=io.StringIO(), width=120)
+    >>> with TrainingProgress(console) as progress:
+    ...     progress.on_batch(BatchReport(epoch=1, n_epochs=2, batch=5, n_batches=5, loss=0.7, accuracy=0.5))
+    ...     progress.on_epoch(EpochRecord(epoch=1, loss=0.7, accuracy=0.5, learning_rate=1e-3, seconds=1.5))
+    >>> print(console.file.getvalue(), end="")
+    epoch 1/2 · loss 0.7000 · accuracy 0.500 · 1.5 s · at most 0:00:00 left
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._started_s = self._drawn_s = time.monotonic()
+        self._first: BatchReport | None = None
+        self._latest: BatchReport | None = None
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+            self._bar = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
+            self._task = self._bar.add_task("", total=1.0, figures="")
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def on_batch(self, report: BatchReport) -> None:
+        """Redraw the live line, at most ten times a second."""
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._started_s = report, now
+        self._latest = report
+        if self._bar is None or self._task is None or now - self._drawn_s < _REDRAW_INTERVAL_S:
+            return
+        self._drawn_s = now
+        self._bar.update(
+            self._task,
+            description=f"epoch {report.epoch}/{report.n_epochs}",
+            completed=report.batch,
+            total=report.n_batches,
+            figures=f"loss {report.loss:.4f} · accuracy {report.accuracy:.3f}{self._estimate()}",
+        )
+        self._bar.refresh()
+
+    def on_epoch(self, record: EpochRecord) -> None:
+        """Print the line of a finished epoch."""
+        n_epochs = f"/{self._latest.n_epochs}" if self._latest else ""
+        parts = [f"epoch {record.epoch}{n_epochs}", f"loss {record.loss:.4f}", f"accuracy {record.accuracy:.3f}"]
+        if record.val_loss is not None:
+            parts += [
+                f"val. loss {record.val_loss:.4f}",
+                f"accuracy {record.val_accuracy:.3f}",
+                f"macro-F1 {record.val_macro_f1:.3f}",
+            ]
+        line = " · ".join([*parts, f"{record.seconds:.1f} s"]) + self._estimate()
+        self._console.print(line, highlight=False, soft_wrap=True)
+
+    def _estimate(self) -> str:
+        """Return the time that is left if every epoch runs, from the pace since the first report."""
+        if self._first is None or self._latest is None:
+            return ""
+        first, latest = self._first, self._latest
+        n_done = (latest.epoch - first.epoch) * latest.n_batches + latest.batch - first.batch
+        n_left = (latest.n_epochs - latest.epoch) * latest.n_batches + latest.n_batches - latest.batch
+        if n_done == 0:
+            return ""
+        left_s = round((time.monotonic() - self._started_s) / n_done * n_left)
+        return f" · at most {left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left"

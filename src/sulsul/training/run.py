@@ -1,0 +1,238 @@
+"""The state of a training run while it is running."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sulsul.batching import BatchSampler, EncodedCorpus
+from sulsul.errors import TrainingError
+from sulsul.model.classifier import Classifier
+from sulsul.training.checkpoint import (
+    CheckpointHeader,
+    Position,
+    RunningTotals,
+    TrainingState,
+    check_same_run,
+    corpora_fingerprint,
+    save_checkpoint,
+)
+from sulsul.training.checks import check_loss
+from sulsul.training.class_weights import class_weights
+from sulsul.training.early_stopping import EarlyStopping
+from sulsul.training.history import EpochRecord
+from sulsul.training.objective import Objective, count_correct
+from sulsul.training.result import Stopped, TrainingResult
+from sulsul.training.schedule import Schedule
+from sulsul.training.settings import TrainingSettings
+from sulsul.training.step import StepOutcome, StepRunner, TorchStep
+from sulsul.training.validation import ValidationScores
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """How far an epoch has come: ``batch`` of ``n_batches`` are done, with this mean loss and accuracy so far."""
+
+    epoch: int
+    n_epochs: int
+    batch: int
+    n_batches: int
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class _BestWeights:
+    epoch: int
+    tensors: Mapping[str, Tensor]
+
+
+class Run:
+    """Everything that changes from step to step, and how it is saved and put back.
+
+    Attributes
+    ----------
+    epoch, batch, step
+        The batch to train on next: epoch from 1, batch from 0 within it, and the number of steps taken.
+    history
+        One record per finished epoch.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        train: EncodedCorpus,
+        validation: EncodedCorpus | None,
+        settings: TrainingSettings,
+        *,
+        classes: tuple[str, ...],
+        step_runner: StepRunner | None,
+        checkpoint_path: Path | None,
+        checkpoint_interval_s: float,
+    ) -> None:
+        assert train.class_ids is not None
+        self.classifier = classifier
+        self.train = train
+        self.validation = validation
+        self.settings = settings
+        self.class_ids = train.class_ids
+        self.sampler = BatchSampler(
+            train.lengths, settings.batch_size, seed=settings.seed, bucket=settings.bucket, shuffle=True
+        )
+        self.stopping = EarlyStopping(settings, has_validation=validation is not None)
+        n_steps = settings.epochs * len(self.sampler)
+        self.schedule = Schedule(settings, n_steps=n_steps, maximise=self.stopping.maximise)
+        objective = Objective(classifier.output_kind, class_weights(settings, train.class_ids, classes))
+        self.step_runner = step_runner or TorchStep(classifier, objective, settings)
+        self.epoch, self.batch, self.step = 1, 0, 0
+        self.history: list[EpochRecord] = []
+        self._totals = RunningTotals()
+        self._best = _BestWeights(0, {})
+        self._classes = classes
+        self._checkpoint_path = checkpoint_path
+        self._checkpoint_interval_s = checkpoint_interval_s
+        self._last_checkpoint_s = self._last_tick_s = time.perf_counter()
+
+    @property
+    def last_learning_rate(self) -> float:
+        """Learning rate of the last step taken."""
+        return self.schedule.learning_rate(max(self.step - 1, 0))
+
+    def end_batch(self, outcome: StepOutcome, class_ids: npt.NDArray[np.generic]) -> None:
+        """Count a step."""
+        totals, n_texts = self._totals, len(class_ids)
+        self._totals = replace(
+            totals,
+            loss=totals.loss + outcome.loss * n_texts,
+            n_correct=totals.n_correct + count_correct(outcome.logits, class_ids),
+            n_texts=totals.n_texts + n_texts,
+            seconds=totals.seconds + self._tick(),
+        )
+        self.batch += 1
+        self.step += 1
+
+    def report(self, n_batches: int) -> BatchReport:
+        """Return how far the epoch has come."""
+        totals = self._totals
+        return BatchReport(
+            epoch=self.epoch,
+            n_epochs=self.settings.epochs,
+            batch=self.batch,
+            n_batches=n_batches,
+            loss=totals.loss / totals.n_texts,
+            accuracy=totals.n_correct / totals.n_texts,
+        )
+
+    def end_epoch(self, scores: ValidationScores | None) -> EpochRecord:
+        """Close the epoch: history, best weights, schedule.
+
+        Raises
+        ------
+        TrainingError
+            If the validation loss is not finite.
+        """
+        totals, learning_rate = self._totals, self.last_learning_rate
+        if scores is not None:
+            check_loss(scores.loss, epoch=self.epoch, learning_rate=learning_rate)
+        record = EpochRecord(
+            epoch=self.epoch,
+            loss=totals.loss / totals.n_texts,
+            accuracy=totals.n_correct / totals.n_texts,
+            val_loss=scores and scores.loss,
+            val_accuracy=scores and scores.accuracy,
+            val_macro_f1=scores and scores.macro_f1,
+            learning_rate=learning_rate,
+            seconds=totals.seconds + self._tick(),
+        )
+        self.history.append(record)
+        if self.stopping.end_epoch(record):
+            # A new object each time: an interruption finds the old best weights or the new ones, never a mixture.
+            self._best = _BestWeights(self.epoch, {k: t.clone() for k, t in self.classifier.state_dict().items()})
+        self.schedule.end_epoch(self.stopping.value(record))
+        self.epoch, self.batch, self._totals = self.epoch + 1, 0, RunningTotals()
+        return record
+
+    def finish(self, stopped: Stopped) -> TrainingResult:
+        """Leave the classifier with the weights to keep and return the result."""
+        kept = len(self.history)
+        if self._best.epoch and (self.settings.keep == "best" or stopped == "interrupted"):
+            self.classifier.load_state_dict(self._best.tensors)
+            kept = self._best.epoch
+        self.classifier.eval()
+        return TrainingResult(
+            history=list(self.history),
+            best_epoch=self._best.epoch,
+            kept_epoch=kept,
+            monitored=self.stopping.monitored,
+            stopped=stopped,
+            seconds=sum(record.seconds for record in self.history) + self._totals.seconds,
+        )
+
+    def save_checkpoint(self) -> None:
+        """Save the state of the run, if it was given a file for it."""
+        if self._checkpoint_path is not None:
+            save_checkpoint(self._checkpoint_path, self._state())
+            self._last_checkpoint_s = time.perf_counter()
+
+    def save_checkpoint_if_due(self) -> None:
+        """Save the state of the run, if the last time is long enough ago."""
+        if self._last_tick_s - self._last_checkpoint_s >= self._checkpoint_interval_s:
+            self.save_checkpoint()
+
+    def restore(self, state: TrainingState) -> None:
+        """Go to where a saved run stood.
+
+        Raises
+        ------
+        TrainingError
+            If it was a run with other settings, data or network.
+        """
+        check_same_run(state, self.settings, classes=self._classes, data_fingerprint=self._data_fingerprint)
+        header, position = state.header, state.header.position
+        try:
+            self.classifier.load_state_dict(dict(state.model))
+        except RuntimeError as error:
+            raise TrainingError(f"the run cannot be resumed: its network was another one ({error}).") from None
+        self.step_runner.load_tensors(state.optimizer)
+        self._best = _BestWeights(header.stopping.best_epoch, state.best)
+        torch.set_rng_state(state.random["torch"])
+        self.epoch, self.batch, self.step = position.epoch, position.batch, position.step
+        self.history = list(header.history)
+        self._totals = header.totals
+        self.schedule.state = header.schedule
+        self.stopping.state = header.stopping
+
+    def _state(self) -> TrainingState:
+        header = CheckpointHeader(
+            settings=self.settings,
+            classes=self._classes,
+            data_fingerprint=self._data_fingerprint,
+            position=Position(epoch=self.epoch, batch=self.batch, step=self.step),
+            totals=self._totals,
+            schedule=self.schedule.state,
+            stopping=self.stopping.state,
+            history=tuple(self.history),
+        )
+        return TrainingState(
+            header=header,
+            model=self.classifier.state_dict(),
+            optimizer=self.step_runner.tensors(),
+            best=self._best.tensors,
+            random={"torch": torch.get_rng_state()},
+        )
+
+    @cached_property
+    def _data_fingerprint(self) -> str:
+        return corpora_fingerprint(self.train, self.validation)
+
+    def _tick(self) -> float:
+        """Return the seconds since the last call."""
+        now = time.perf_counter()
+        elapsed, self._last_tick_s = now - self._last_tick_s, now
+        return elapsed

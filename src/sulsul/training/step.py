@@ -1,0 +1,85 @@
+"""One optimizer step, behind the seam where a whole-step native implementation can take its place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from sulsul.batching import PackedArrays
+from sulsul.model.classifier import Classifier
+from sulsul.model.packed_batch import PackedBatch
+from sulsul.training.clipping import clip_gradients
+from sulsul.training.objective import Objective, targets_tensor
+from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step
+from sulsul.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What a step computed before it changed the weights.
+
+    Attributes
+    ----------
+    loss
+        Mean weighted loss of the batch.
+    logits : shape (B, L), float32
+        In the order of the batch's rows.
+    """
+
+    loss: float
+    logits: npt.NDArray[np.floating]
+
+
+class StepRunner(Protocol):
+    """Takes optimizer steps on a classifier, whose parameters it updates in place."""
+
+    def run(
+        self, packed: PackedArrays, class_ids: npt.NDArray[np.generic], *, learning_rate: float, step: int
+    ) -> StepOutcome:
+        """Take one step on a batch; ``step`` counts the steps taken before it."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return everything remembered between steps apart from the parameters."""
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back what :meth:`tensors` returned."""
+
+
+class TorchStep:
+    """Forward, loss, backward, clip and step through torch's autograd and optimizers."""
+
+    def __init__(self, classifier: Classifier, objective: Objective, settings: TrainingSettings) -> None:
+        self._classifier = classifier
+        self._objective = objective
+        self._clip_norm = settings.clip_norm
+        self._named = [(name, p) for name, p in classifier.named_parameters() if p.requires_grad]
+        self._parameters = [parameter for _, parameter in self._named]
+        self._optimizer = build_optimizer(self._parameters, settings)
+
+    def run(
+        self, packed: PackedArrays, class_ids: npt.NDArray[np.generic], *, learning_rate: float, step: int
+    ) -> StepOutcome:
+        """Take one step; a loss that is not finite leaves the weights as they were."""
+        logits: Tensor = self._classifier(PackedBatch.from_arrays(packed))
+        loss = self._objective(logits, targets_tensor(class_ids))
+        value = loss.item()
+        if np.isfinite(value):
+            for parameter in self._parameters:
+                parameter.grad = None
+            torch.autograd.backward(loss)
+            if self._clip_norm is not None:
+                clip_gradients(self._parameters, self._clip_norm)
+            take_step(self._optimizer, learning_rate=learning_rate, step=step)
+        return StepOutcome(value, logits.detach().numpy())
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the optimizer's tensors by parameter name."""
+        return optimizer_tensors(self._optimizer, self._named)
+
+    def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
+        """Put back the optimizer's tensors."""
+        load_optimizer_tensors(self._optimizer, self._named, tensors)
