@@ -1,0 +1,226 @@
+"""CSV and TSV: every record is examined once, then Polars reads the columns that are asked for."""
+
+import itertools
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from sulsul.corpora.encodings import (
+    is_utf8,
+    named_encoding,
+    recognise_after_failure,
+    recognise_encoding,
+    transcode,
+)
+from sulsul.corpora.records import Layout, read_header, stream_records, survey
+from sulsul.corpora.tables import Table, TableBlock, numbered, unreadable
+from sulsul.errors import DataError, EncodingError
+
+_BLANK = "\x00blank"
+
+
+class DelimitedTable(Table):
+    """A CSV or TSV file on this machine, with a header.
+
+    CSV is read by RFC 4180. In TSV quotes are often nothing but characters: where reading them as quotes breaks rows
+    or joins lines, and reading them as text gives every line the header's number of fields, they are text
+    (``quoting`` is False).
+
+    Parameters
+    ----------
+    path
+        The file; ``.gz`` is read as it is.
+    separator
+        One character.
+    encoding
+        ``auto`` or the name of a codec.
+
+    Raises
+    ------
+    DataError
+        If the file is empty or its header cannot be used.
+    EncodingError
+        If the encoding is not recognised.
+    """
+
+    def __init__(self, path: Path, separator: str, encoding: str) -> None:
+        super().__init__(str(path))
+        self._recognise = encoding == "auto"
+        self.encoding = recognise_encoding(path) if self._recognise else named_encoding(encoding)
+        self.quoting = True
+        header = read_header(path, self.encoding, separator)
+        _check_header(self.name, header)
+        self._layout = Layout(path, self.encoding, separator, quoting=True, header=header)
+        self._examined = False
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Return the header's columns; every cell is text."""
+        return {name: pl.String() for name in self._layout.header}
+
+    def head(self, n_rows: int) -> pl.DataFrame:
+        """Return the first rows with every column."""
+        layout = self._layout
+        self._examine(n_rows)
+        frame = next(self._stream(layout.header, n_rows), numbered(pl.DataFrame(schema=self.schema()))).frame
+        # What the first rows settle, later rows may unsettle.
+        self._layout, self._examined = layout, False
+        return frame
+
+    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
+        """Return the given columns of the first rows; rows without any content are left out.
+
+        Raises
+        ------
+        DataError
+            If quotes are broken or a row has more or fewer fields than the header; names row and column.
+        EncodingError
+            If a byte is undecodable; names offset and row.
+        """
+        self._examine(limit)
+        try:
+            frame = self._scan(columns, limit).collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(self.name, error) from error
+        rows = np.arange(1, frame.height + 1, dtype=np.int64)
+        if frame[_BLANK].any():
+            rows = rows[~frame[_BLANK].to_numpy()]
+            return TableBlock(frame.filter(~pl.col(_BLANK)).drop(_BLANK), rows, frame.height)
+        return TableBlock(frame.drop(_BLANK), rows, frame.height)
+
+    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+        """Yield the given columns batch by batch after one pass of examination; raises as :meth:`read` does."""
+        self._examine(None)
+        return self._stream(columns, batch_rows)
+
+    def _scan(self, columns: Sequence[str], limit: int | None) -> pl.LazyFrame:
+        header = self._layout.header
+        blank = pl.all_horizontal(pl.all() == "") if len(header) > 1 else pl.lit(False)
+        return pl.scan_csv(
+            self._utf8_file(),
+            separator=self._layout.separator,
+            quote_char='"' if self._layout.quoting else None,
+            schema=dict.fromkeys(header, pl.String),
+            empty_string_is_null=False,
+            n_rows=limit,
+            glob=False,
+        ).select(*columns, blank.alias(_BLANK))
+
+    def _stream(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+        positions = [self._layout.header.index(name) for name in columns]
+        schema = dict.fromkeys(columns, pl.String)
+        last_row = 0
+        with closing(stream_records(self._layout)) as records:
+            while batch := list(itertools.islice(records, batch_rows)):
+                cells = [[fields[position] for _, fields in batch] for position in positions]
+                frame = pl.DataFrame(dict(zip(columns, cells, strict=True)), schema=schema)
+                rows = np.array([row for row, _ in batch], dtype=np.int64)
+                yield TableBlock(frame, rows, int(rows[-1]) - last_row)
+                last_row = int(rows[-1])
+
+    def _examine(self, limit: int | None) -> None:
+        """Go through the records; settle encoding and quoting, or raise for the first broken row."""
+        if self._examined:
+            return
+        try:
+            self._settle_quoting(limit)
+        except EncodingError:
+            if not self._recognise:
+                raise
+            # The samples looked like UTF-8. If nothing better is found, this raises too.
+            better = recognise_after_failure(self._layout.path, self._layout.encoding)
+            if better is None:
+                raise
+            self._layout = replace(self._layout, encoding=better)
+            self._settle_quoting(limit)
+        self.encoding, self.quoting, self._examined = self._layout.encoding, self._layout.quoting, True
+
+    def _settle_quoting(self, limit: int | None) -> None:
+        as_text = replace(self._layout, quoting=False)
+        try:
+            found = survey(self._layout, limit)
+        except EncodingError:
+            raise
+        except DataError:
+            if not (self._layout.separator == "\t" and _holds(as_text, limit)):
+                raise
+            self._layout = as_text
+        else:
+            # A quoted cell over several lines may really be two stray quotes that swallow the rows between them.
+            if self._layout.separator == "\t" and found.multi_line and _holds(as_text, limit):
+                self._layout = as_text
+            elif found.n_rows < 1:
+                raise DataError(f"{self.name} has a header but no rows.")
+
+    def _utf8_file(self) -> Path:
+        """Return the file itself, or a temporary copy in UTF-8 that lives as long as this table is open."""
+        if is_utf8(self._layout.encoding):
+            return self._layout.path
+        copy = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sulsul-"))) / "utf8.csv"
+        with copy.open("wb") as file:
+            transcode(self._layout.path, self._layout.encoding, file)
+        return copy
+
+
+class RemoteDelimitedTable(Table):
+    """A CSV or TSV file that only Polars can open: at an address, or packed with zstd.
+
+    It is read as UTF-8 with quotes; its rows cannot be examined one by one, so a row that ends early reads as one
+    with empty cells.
+    """
+
+    def __init__(self, address: str, separator: str, encoding: str) -> None:
+        super().__init__(address)
+        if encoding != "auto" and not is_utf8(named_encoding(encoding)):
+            raise DataError(f"{address}: only UTF-8 can be read from here; download or unpack the file first.")
+        self.encoding, self.quoting = "utf-8", True
+        self.note = "rows were not examined one by one"
+        self._lazy = pl.scan_csv(
+            address, separator=separator, infer_schema=False, empty_string_is_null=False, glob=False
+        )
+        try:
+            self._schema = self._lazy.collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(address, error) from error
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Return the header's columns; every cell is text."""
+        return dict(self._schema)
+
+    def head(self, n_rows: int) -> pl.DataFrame:
+        """Return the first rows with every column."""
+        return self.read(list(self._schema), n_rows).frame
+
+    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
+        """Return the given columns of the first rows; raises DataError with Polars' reason."""
+        lazy = self._lazy.select(columns)
+        try:
+            return numbered((lazy if limit is None else lazy.head(limit)).collect())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(self.name, error) from error
+
+    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+        """Yield the given columns batch by batch; raises as :meth:`read` does."""
+        return self._lazy_batches(self._lazy.select(columns), batch_rows)
+
+
+def _holds(layout: Layout, limit: int | None) -> bool:
+    try:
+        survey(layout, limit)
+    except DataError:
+        return False
+    return True
+
+
+def _check_header(name: str, header: Sequence[str]) -> None:
+    if not header:
+        raise DataError(f"{name} is empty; it needs a header line with the column names.")
+    if any("\r" in column or "\ufdd0" in column for column in header):
+        raise DataError(f"{name}: lines end in CR alone, as on old Macs; save it with LF or CRLF line ends.")
+    if twice := sorted({column for column in header if header.count(column) > 1}):
+        named = ", ".join(map(repr, twice))
+        raise DataError(f"{name}: the header names {named} more than once; rename one of the columns.")

@@ -1,0 +1,180 @@
+"""Going through the records of a CSV or TSV one by one, to stream them and to name the one that is broken."""
+
+import csv
+import itertools
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from sulsul.corpora.encodings import decode_lines
+from sulsul.errors import DataError, EncodingError
+
+# The csv module takes a lone carriage return for the end of a record; Polars and RFC 4180 do not. It travels through
+# the module as a noncharacter, which no text holds.
+_CR, _CR_STAND_IN = "\r", "\ufdd0"
+_LONGEST_CELL = 2**31 - 1
+
+
+class _Reader(Protocol):
+    """The part of ``csv.reader``'s return type that is used; the type itself has no public name."""
+
+    @property
+    def line_num(self) -> int: ...
+
+    def __iter__(self) -> Iterator[list[str]]: ...
+
+    def __next__(self) -> list[str]: ...
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the bytes of a delimited file are to be read."""
+
+    path: Path
+    encoding: str
+    separator: str
+    quoting: bool
+    header: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What a pass over all records found: their number and whether a quoted cell runs over several lines."""
+
+    n_rows: int
+    multi_line: bool
+
+
+def read_header(path: Path, encoding: str, separator: str) -> tuple[str, ...]:
+    """Return the fields of the first record; empty if the file is.
+
+    Raises
+    ------
+    DataError
+        If its quotes are broken.
+    EncodingError
+        If it cannot be decoded.
+    """
+    try:
+        return tuple(next(_reader(decode_lines(path, encoding), separator, quoting=True), ()))
+    except csv.Error as error:
+        raise DataError(f"{path}, header: broken quotes ({error}).") from error
+
+
+def survey(layout: Layout, limit: int | None = None) -> Survey:
+    """Go through the records (some 150 MB/s) and raise for the first that is broken.
+
+    Raises
+    ------
+    DataError
+        If a quote is broken, or a record has more or fewer fields than the header; names row, line and column.
+    EncodingError
+        If a byte is undecodable; names offset and row.
+    """
+    width = len(layout.header)
+    reader = _reader(decode_lines(layout.path, layout.encoding), layout.separator, quoting=layout.quoting)
+    row, line = -1, 0
+    try:
+        for row, fields in enumerate(itertools.islice(reader, None if limit is None else limit + 1)):
+            if len(fields) != width and not (fields == [] or row == 0):
+                raise _ragged(layout, row, line + 1, fields)
+            line = reader.line_num
+    except csv.Error as error:
+        raise _broken(layout, row + 1, line + 1, error) from error
+    except EncodingError as error:
+        where = f"row {row + 1}" if row >= 0 else "the header"
+        raise EncodingError(f"{error} It is in {where}.") from None
+    return Survey(row, line > row + 1)
+
+
+def stream_records(layout: Layout) -> Generator[tuple[int, list[str]], None, None]:
+    """Yield (row number, fields) after the header; an empty line in a table of one column is an empty cell.
+
+    Empty lines of wider tables are passed over but counted. The file must have passed :func:`survey`.
+    """
+    width = len(layout.header)
+    reader = _reader(decode_lines(layout.path, layout.encoding), layout.separator, quoting=layout.quoting)
+    for row, fields in enumerate(reader):
+        if row == 0:
+            continue
+        if len(fields) == width:
+            yield row, fields if _CR_STAND_IN not in "".join(fields) else _restore(fields)
+        elif width == 1:
+            yield row, [""]
+
+
+def _reader(lines: Iterable[str], separator: str, *, quoting: bool) -> _Reader:
+    csv.field_size_limit(_LONGEST_CELL)
+    hidden = (_hide(line) if _CR in line else line for line in lines)
+    if quoting:
+        return csv.reader(hidden, delimiter=separator, strict=True)
+    return csv.reader(hidden, delimiter=separator, quoting=csv.QUOTE_NONE)
+
+
+def _hide(line: str) -> str:
+    body, end = (line[:-2], "\r\n") if line.endswith("\r\n") else (line, "")
+    return body.replace(_CR, _CR_STAND_IN) + end
+
+
+def _restore(fields: list[str]) -> list[str]:
+    return [field.replace(_CR_STAND_IN, _CR) for field in fields]
+
+
+def _ragged(layout: Layout, row: int, line: int, fields: list[str]) -> DataError:
+    where = f"{layout.path}, row {row} (line {line})"
+    header = layout.header
+    if len(fields) < len(header):
+        what = f"the row ends before column {header[len(fields)]!r}"
+    else:
+        what = f"there are {len(fields) - len(header)} more field(s) after the last column {header[-1]!r}"
+    return DataError(
+        f"{where}: {len(fields)} fields where the header has {len(header)}; {what}. "
+        f"A cell that holds {_shown(layout.separator)} or a line end must stand in double quotes."
+    )
+
+
+def _broken(layout: Layout, row: int, line: int, error: csv.Error) -> DataError:
+    text = "".join(itertools.islice(decode_lines(layout.path, layout.encoding), line - 1, line + 99))
+    column = broken_quote_column(text, layout.separator)
+    name = layout.header[column] if column < len(layout.header) else f"number {column + 1}"
+    what = "the quote that opens this cell is never closed" if "end of data" in str(error) else "broken quotes"
+    return DataError(
+        f"{layout.path}, row {row} (line {line}), column {name!r}: {what}. "
+        "A quote inside a quoted cell must be doubled; a cell must end where its quotes end."
+    )
+
+
+def broken_quote_column(text: str, separator: str) -> int:
+    """Return the index of the field, in text that begins a record, where quoting first breaks.
+
+    Examples
+    --------
+    >>> broken_quote_column('1,"he said "no"",0', ",")
+    1
+    """
+    position, column = 0, 0
+    while position < len(text):
+        if text[position] == '"':
+            position = _end_of_quoted(text, position + 1)
+            if position < 0 or (position < len(text) and text[position] not in (separator, "\r", "\n")):
+                return column
+        while position < len(text) and text[position] not in (separator, "\n"):
+            position += 1
+        if position >= len(text) or text[position] == "\n":
+            return column
+        position, column = position + 1, column + 1
+    return column
+
+
+def _end_of_quoted(text: str, position: int) -> int:
+    """Return the offset after the closing quote, -1 if there is none."""
+    while (position := text.find('"', position)) >= 0:
+        if text[position + 1 : position + 2] != '"':
+            return position + 1
+        position += 2
+    return -1
+
+
+def _shown(separator: str) -> str:
+    return "a tab" if separator == "\t" else f"a {separator!r}"

@@ -1,0 +1,194 @@
+"""Dividing the rows of a corpus into training, validation and test."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sulsul.corpora.corpus import Corpus
+from sulsul.corpora.settings import SplitSettings
+from sulsul.errors import LabelError, SplitError
+
+Rows = npt.NDArray[np.int64]
+
+_PARTS = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "test": "test",
+    "testing": "test",
+}
+_WAY_OUT = "Add texts, leave the class out with --keep-classes, or split without stratification (stratify = false)."
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Row positions (int64, into the corpus) of each part, and in words how they were found."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    note: str
+
+
+def split_corpus(corpus: Corpus, settings: SplitSettings) -> Splits:
+    """Divide the rows; where scikit-learn's ``train_test_split`` would be called twice, the rows are the same.
+
+    Test rows are taken from all rows, validation rows from those that remain, each with the same seed. Rows that the
+    source itself assigns to a part (:attr:`Corpus.split_values`) stay there, and only the parts it does not name are
+    taken from its training rows.
+
+    Raises
+    ------
+    LabelError
+        If the labels name only one class.
+    SplitError
+        If a class has too few texts for a stratified split, a part would be empty or larger than what there is, or a
+        split value is unknown.
+    """
+    _require_two_classes(corpus)
+    if settings.column is not None and corpus.split_values is None:
+        raise SplitError(f"{corpus.source}: the split column {settings.column!r} was not read with the texts.")
+    if corpus.split_values is None:
+        assigned = {"train": np.arange(len(corpus), dtype=np.int64)}
+        notes = []
+    else:
+        assigned = _assigned_rows(corpus, settings.column)
+        notes = [f"{' and '.join(assigned)} as the source names them"]
+    return complete_splits(corpus, assigned, settings, notes)
+
+
+def complete_splits(corpus: Corpus, assigned: dict[str, Rows], settings: SplitSettings, notes: list[str]) -> Splits:
+    """Take the parts that are not in ``assigned`` from its training rows; raises as :func:`split_corpus` does."""
+    if not len(assigned.get("train", ())):
+        raise SplitError(f"{corpus.source}: no row is left for training.")
+    divide = _Divider(corpus, settings)
+    pool = assigned["train"]
+    empty = np.empty(0, dtype=np.int64)
+    test, validation = assigned.get("test", empty), assigned.get("validation", empty)
+    if "test" not in assigned and (size := settings.test_rows or settings.test):
+        pool, test = divide.take(pool, size, part="test")
+    if "validation" not in assigned and (size := settings.validation_rows or settings.validation):
+        pool, validation = divide.take(pool, size, part="validation", keep=settings.train_rows)
+    elif settings.train_rows is not None and settings.train_rows < len(pool):
+        _, pool = divide.take(pool, settings.train_rows, part="training")
+    return Splits(pool, validation, test, "; ".join([*notes, *divide.notes]))
+
+
+class _Divider:
+    """Takes parts out of a pool of rows, each with the same seed and stratification, and notes how."""
+
+    def __init__(self, corpus: Corpus, settings: SplitSettings) -> None:
+        self.notes: list[str] = []
+        self._seed = settings.seed
+        self._strata = _strata(corpus) if settings.stratify else None
+        self._multi_label = corpus.multi_label
+
+    def take(self, pool: Rows, size: float | int, *, part: str, keep: int | None = None) -> tuple[Rows, Rows]:
+        """Return (rest, taken) exactly as ``train_test_split(pool, test_size=size, train_size=keep)`` does."""
+        from sklearn.model_selection import train_test_split
+
+        if isinstance(size, int) and size + (keep or 1) > len(pool):
+            raise SplitError(
+                f"{size} {part} rows and {keep or 'at least 1'} training rows were asked for, "
+                f"but there are {len(pool)}."
+            )
+        groups, said = self._groups(pool, size, part)
+        try:
+            rest, taken = train_test_split(
+                pool, test_size=size, train_size=keep, random_state=self._seed, stratify=groups
+            )
+        except ValueError as error:
+            raise SplitError(f"{len(pool)} rows cannot give a {part} split of {size}: {error}") from error
+        amount = f"{size} rows" if isinstance(size, int) else f"{size:g}"
+        self.notes.append(f"{part} {amount}, seed {self._seed}, {said}")
+        return rest, taken
+
+    def _groups(self, pool: Rows, size: float | int, part: str) -> tuple[npt.NDArray[np.str_] | None, str]:
+        """Return what to stratify the pool on, and in words; a label that does not allow it is refused."""
+        if self._strata is None:
+            return None, "not stratified"
+        groups = self._strata[pool]
+        if not self._multi_label:
+            _require_pairs(groups, part)
+            _require_room(groups, size, part)
+            return groups, "stratified"
+        # Label sets are many and often unique; a set that occurs once joins the most frequent one.
+        counts = Counter(groups.tolist())
+        largest = counts.most_common(1)[0][0]
+        groups = np.array([group if counts[group] >= 2 else largest for group in groups.tolist()])
+        if not _has_room(groups, size):
+            return None, "not stratified, as there are too many label sets"
+        n_rare = sum(n for n in counts.values() if n < 2)
+        return groups, "stratified on label sets" + (f" but for {n_rare} that occur once" if n_rare else "")
+
+
+def _require_two_classes(corpus: Corpus) -> None:
+    if corpus.labels is None:
+        return
+    classes = list(corpus.class_counts())
+    if len(classes) < (1 if corpus.multi_label else 2):
+        named = f"only the class {classes[0]!r}" if classes else "no class"
+        column = corpus.audit.label_column
+        raise LabelError(
+            f"{corpus.source}, column {column!r}: there is {named}; a classifier needs at least two. "
+            "Is this the right label column?"
+        )
+
+
+def _require_pairs(groups: npt.NDArray[np.str_], part: str) -> None:
+    counts = Counter(groups.tolist())
+    if lonely := sorted(name for name, n in counts.items() if n < 2):
+        named = ", ".join(map(repr, lonely))
+        verb = "have" if len(lonely) > 1 else "has"
+        raise SplitError(
+            f"class {named} {verb} fewer than 2 texts to divide when the {part} split is taken; "
+            f"a stratified split needs at least 2 of each. {_WAY_OUT}"
+        )
+
+
+def _require_room(groups: npt.NDArray[np.str_], size: float | int, part: str) -> None:
+    if not _has_room(groups, size):
+        raise SplitError(
+            f"a stratified {part} split of {_n_taken(size, len(groups))} out of {len(groups)} rows cannot hold one "
+            f"text of each of the {len(set(groups.tolist()))} classes on both sides. "
+            f"Change its size, or {_WAY_OUT[0].lower()}{_WAY_OUT[1:]}"
+        )
+
+
+def _has_room(groups: npt.NDArray[np.str_], size: float | int) -> bool:
+    n_taken = _n_taken(size, len(groups))
+    return min(n_taken, len(groups) - n_taken) >= len(set(groups.tolist()))
+
+
+def _n_taken(size: float | int, n_rows: int) -> int:
+    return size if isinstance(size, int) else int(np.ceil(size * n_rows))
+
+
+def _strata(corpus: Corpus) -> npt.NDArray[np.str_] | None:
+    """Return the label, or the set of labels, of every row as one string."""
+    if corpus.labels is None:
+        return None
+    if corpus.multi_label:
+        return corpus.labels.list.sort().list.join("\x1f").to_numpy().astype(np.str_)
+    # Missing labels occur only where labels are optional.
+    return corpus.labels.fill_null("").to_numpy().astype(np.str_)
+
+
+def _assigned_rows(corpus: Corpus, column: str | None) -> dict[str, Rows]:
+    assert corpus.split_values is not None
+    values = corpus.split_values.fill_null("").str.strip_chars().str.to_lowercase()
+    unknown = (~values.is_in(list(_PARTS))).arg_true()
+    if len(unknown):
+        row = int(unknown[0])
+        raise SplitError(
+            f"{corpus.location(row)}, column {column or 'split'!r}: {corpus.split_values[row]!r} names no part; "
+            "use train, validation or test."
+        )
+    parts = values.replace_strict(_PARTS)
+    found = {part: (parts == part).arg_true().to_numpy().astype(np.int64) for part in ("train", "validation", "test")}
+    return {part: rows for part, rows in found.items() if len(rows)}

@@ -1,0 +1,89 @@
+"""What every kind of table offers to the reader: its columns, all of its rows, or its rows batch by batch."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sulsul.corpora.corpus import SourceFile
+from sulsul.errors import DataError, EncodingError
+
+
+@dataclass(frozen=True, eq=False)
+class TableBlock:
+    """Consecutive rows of a table.
+
+    ``frame`` holds the columns that were asked for, ``rows`` their row numbers (from 1, header not counted) and
+    ``n_rows`` the number of rows looked at, those without any content included.
+    """
+
+    frame: pl.DataFrame
+    rows: npt.NDArray[np.int64]
+    n_rows: int
+
+
+class Table(ABC):
+    """One file of a source. A context manager: temporary files vanish when it closes."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.encoding: str | None = None
+        self.quoting: bool | None = None
+        self.note: str | None = None
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    @abstractmethod
+    def schema(self) -> dict[str, pl.DataType]:
+        """Return the columns in order with their types."""
+
+    @abstractmethod
+    def head(self, n_rows: int) -> pl.DataFrame:
+        """Return the first rows with every column, for guessing what the columns are."""
+
+    @abstractmethod
+    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
+        """Return the given columns of the first ``limit`` rows (None: all)."""
+
+    @abstractmethod
+    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+        """Yield the given columns batch by batch; memory does not grow with the file."""
+
+    def _lazy_batches(self, lazy: pl.LazyFrame, batch_rows: int) -> Iterator[TableBlock]:
+        row = 1
+        try:
+            for frame in lazy.collect_batches(chunk_size=batch_rows, maintain_order=True):
+                yield numbered(frame, row)
+                row += frame.height
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(self.name, error) from error
+
+    def account(self, n_rows: int) -> SourceFile:
+        """Return the entry of this file in the audit."""
+        return SourceFile(name=self.name, n_rows=n_rows, encoding=self.encoding, quoting=self.quoting, note=self.note)
+
+
+def numbered(frame: pl.DataFrame, first_row: int = 1) -> TableBlock:
+    """Return a block whose rows are numbered one after the other."""
+    return TableBlock(frame, np.arange(first_row, first_row + frame.height, dtype=np.int64), frame.height)
+
+
+def unreadable(name: str, error: Exception) -> DataError:
+    """Return the error for a file that Polars refuses, with its reason in one line."""
+    if "utf-8" in str(error).lower():
+        return EncodingError(f"{name} is not UTF-8; download it, and give --encoding if it is not recognised.")
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    return DataError(f"{name} cannot be read: {reason}.")
