@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sulsul.evaluation.significance import holm, mcnemar, words
+from sulsul.evaluation.significance import PairedComparison, compare_paired, holm, mcnemar, words
 
 
 def outcomes(only_first: int, only_second: int, both: int = 10) -> tuple[np.ndarray, np.ndarray]:
@@ -64,3 +64,16 @@ def test_words():
     assert words(0.012, 428, difference=0.03) == "better by 3.0 points on 428 texts (p = 0.012)"
     assert words(0.0001, 1, difference=-0.1) == "worse by 10.0 points on 1 text (p < 0.001)"
     assert words(0.2, 9, paired=False) == "not distinguishable on 9 texts (p = 0.20, unpaired)"
+
+
+def test_comparisons_made_together_are_adjusted_together():
+    first, second = outcomes(20, 4, both=100)
+    compared = compare_paired("ours", first, {"theirs": second, "same": first})
+    worse, same = compared
+    assert (worse.first, worse.second, worse.n) == ("ours", "theirs", 124)
+    assert worse.difference == pytest.approx(16 / 124)
+    assert worse.interval[0] < worse.difference < worse.interval[1]
+    assert worse.adjusted_p_value == pytest.approx(2 * worse.p_value)
+    assert worse.words.startswith("better by 12.9 points on 124 texts")
+    assert same.words == "not distinguishable on 124 texts (p = 1.00)"
+    assert PairedComparison.model_validate_json(worse.model_dump_json()) == worse

@@ -1,12 +1,13 @@
 """Paired tests of whether two classifiers could be equally good on these texts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict
 
+from sulsul.evaluation.intervals import Interval, paired_difference_interval
 from sulsul.evaluation.metrics import FloatArray
 
 # Below so many discordant texts the chi-squared approximation is too rough (Fleiss, Levin & Paik 2003, §13.1).
@@ -71,6 +72,68 @@ def mcnemar(
             p_value -= float(coin.pmf(only_first))
     return McNemarResult(
         n=first.size, only_first=only_first, only_second=only_second, p_value=min(1.0, p_value), method=method
+    )
+
+
+class PairedComparison(BaseModel):
+    """Two classifiers on the same texts: how far apart, and whether that could be chance.
+
+    ``difference`` is accuracy(first) − accuracy(second) with its 95 % bootstrap interval; ``adjusted_p_value`` is
+    corrected for all comparisons made together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    first: str
+    second: str
+    n: int
+    difference: float
+    interval: Interval
+    p_value: float
+    adjusted_p_value: float
+    method: str
+
+    @property
+    def words(self) -> str:
+        """The outcome for the first classifier, in words."""
+        return words(self.adjusted_p_value, self.n, difference=self.difference)
+
+
+def compare_paired(
+    first: str, correct_first: ArrayLike, others: Mapping[str, ArrayLike], *, seed: int = 0
+) -> tuple[PairedComparison, ...]:
+    """Compare one classifier with several others on the same texts, by McNemar's test corrected after Holm.
+
+    Parameters
+    ----------
+    first
+        Name of the classifier.
+    correct_first
+        Boolean array of shape (B,): did it classify the text correctly?
+    others
+        The same for every other classifier, by name.
+    seed
+        Seed of the bootstrap of the differences.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are empty or differ in shape.
+    """
+    tests = [mcnemar(correct_first, correct) for correct in others.values()]
+    adjusted = holm([test.p_value for test in tests])
+    return tuple(
+        PairedComparison(
+            first=first,
+            second=name,
+            n=test.n,
+            difference=(test.only_first - test.only_second) / test.n,
+            interval=paired_difference_interval(correct_first, correct, seed=seed),
+            p_value=test.p_value,
+            adjusted_p_value=float(adjusted[k]),
+            method=test.method,
+        )
+        for k, (test, (name, correct)) in enumerate(zip(tests, others.items(), strict=True))
     )
 
 

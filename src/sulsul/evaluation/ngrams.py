@@ -1,0 +1,197 @@
+"""TF-IDF over n-grams of words or characters, vectorised over whole corpora.
+
+scikit-learn's ``TfidfVectorizer`` walks every n-gram in Python: on 140,000 NSMC texts (17 million character 1-4-grams)
+it took 19 s, this 3 s on the same core. N-grams are identified by a 22-bit hash of their symbols instead of a
+dictionary: 4.2 million buckets for the 800,000 n-grams that NSMC repeats.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Unit = Literal["word", "char"]
+
+_BITS = 22
+# Texts are counted in blocks of about so many symbols, which bounds the memory of counting at some 150 MB.
+_BLOCK = 1_000_000
+# Multipliers of splitmix64 (Steele, Lea & Flood 2014).
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MIX = np.uint64(0xBF58476D1CE4E5B9)
+
+
+@dataclass(frozen=True, eq=False)
+class TfidfFeatures:
+    """Columns kept from training texts and their inverse document frequencies.
+
+    Attributes
+    ----------
+    unit, longest
+        What an n-gram is made of, and the largest n.
+    column
+        int32 of shape (2²²,): the column of each hash bucket, −1 where it is dropped.
+    idf
+        float64 of shape (F,).
+    """
+
+    unit: Unit
+    longest: int
+    column: NDArray[np.int32]
+    idf: NDArray[np.float64]
+
+    @property
+    def n_features(self) -> int:
+        """Number of columns F."""
+        return len(self.idf)
+
+
+def fit_tfidf(
+    texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, min_texts: int = 2
+) -> "tuple[TfidfFeatures, csr_array]":
+    """Learn n-grams and their weights from training texts.
+
+    Weights are (1 + ln count) · (1 + ln((1 + B) / (1 + texts with it))), rows scaled to length 1: scikit-learn's
+    ``sublinear_tf=True, smooth_idf=True, norm="l2"``. Text is lower-cased; a word is a run of letters, digits or
+    underscores (one letter is enough: Korean has many); runs of white space count as one space, and characters are
+    read across word borders with a space at both ends, if there are any.
+
+    Parameters
+    ----------
+    texts
+        B training texts.
+    unit, longest
+        N-grams of 1 to ``longest`` words or characters.
+    min_texts
+        An n-gram in fewer training texts is dropped, unless that would drop all.
+
+    Returns
+    -------
+    features
+        For :func:`transform_tfidf`.
+    matrix
+        float64 of shape (B, F) for the training texts.
+    """
+    counts = _count(texts, unit, longest)
+    document_frequency = np.bincount(counts.indices, minlength=1 << _BITS)
+    kept = document_frequency >= min_texts
+    if not kept.any():
+        kept = document_frequency >= 1
+    if not kept.any():
+        kept[0] = True  # no text holds anything: one column of zeros keeps the matrix legal
+    column = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
+    idf = 1.0 + np.log((1 + counts.shape[0]) / (1 + document_frequency[kept]))
+    features = TfidfFeatures(unit, longest, column, idf)
+    return features, _weigh(counts, features)
+
+
+def transform_tfidf(texts: Sequence[str] | pl.Series, features: TfidfFeatures) -> "csr_array":
+    """Return the (B, F) matrix of other texts; n-grams not learned in training are left out."""
+    return _weigh(_count(texts, features.unit, features.longest), features)
+
+
+def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
+    from scipy.sparse import csr_array
+    from sklearn.preprocessing import normalize
+
+    columns = features.column[counts.indices]
+    kept = columns >= 0
+    row_ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
+    row_ends = row_ends.astype(np.int32 if row_ends[-1] < 2**31 else np.int64)  # LIBLINEAR takes 32-bit indices only
+    columns = columns[kept]
+    values = (1.0 + np.log(counts.data[kept], dtype=np.float64)) * features.idf[columns]
+    matrix = csr_array((values, columns, row_ends), shape=(counts.shape[0], features.n_features))
+    scaled: csr_array = normalize(matrix, copy=False)
+    return scaled
+
+
+def _count(texts: Sequence[str] | pl.Series, unit: Unit, longest: int) -> "csr_array":
+    """Count the hashed n-grams of every text: shape (B, 2²²), columns sorted within a row."""
+    from scipy.sparse import csr_array
+
+    series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
+    symbols, offsets = _words(series) if unit == "word" else _characters(series)
+    buckets, counts, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)], [np.zeros(1, np.int64)]
+    for first, last in _blocks(offsets):
+        keys = np.sort(_keys(symbols, offsets[first : last + 1], longest))
+        starts = np.flatnonzero(np.diff(keys, prepend=-1))
+        distinct = keys[starts]
+        buckets.append((distinct & ((1 << _BITS) - 1)).astype(np.int32))
+        counts.append(np.diff(starts, append=len(keys)).astype(np.float32))
+        lengths.append(np.bincount(distinct >> _BITS, minlength=last - first))
+    row_ends = np.cumsum(np.concatenate(lengths))
+    shape = (len(offsets) - 1, 1 << _BITS)
+    return csr_array((np.concatenate(counts), np.concatenate(buckets), row_ends), shape=shape)
+
+
+def _keys(symbols: NDArray[np.uint64], offsets: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
+    """Return text number · 2²² + bucket for every n-gram of the texts between ``offsets``."""
+    text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+    unigram = symbols[offsets[0] : offsets[-1]]
+    state = np.zeros(len(unigram), np.uint64)
+    keys = []
+    for n in range(1, longest + 1):
+        end = unigram[n - 1 :]
+        state = _mixed(state[: len(end)] * _GOLDEN + end + np.uint64(n))
+        within = text[: len(end)] == text[n - 1 :]
+        bucket = (state >> np.uint64(64 - _BITS)).astype(np.int64)
+        keys.append(((text[: len(end)] << _BITS) | bucket)[within])
+    return np.concatenate(keys)
+
+
+def _mixed(state: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    state = (state ^ (state >> np.uint64(30))) * _MIX
+    return np.asarray((state ^ (state >> np.uint64(27))) * _GOLDEN, dtype=np.uint64)
+
+
+def _blocks(offsets: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Yield ranges of texts with about ``_BLOCK`` symbols each, at least one text."""
+    first, n_texts = 0, len(offsets) - 1
+    while first < n_texts:
+        last = int(np.searchsorted(offsets, offsets[first] + _BLOCK, side="right")) - 1
+        last = min(max(last, first + 1), n_texts)
+        yield first, last
+        first = last
+
+
+def _characters(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return code points and where each text starts."""
+    bare = texts.str.to_lowercase().str.replace_all(r"\s+", " ").str.strip_chars(" ")
+    spaced = (" " + bare + " ").set(bare == "", "")
+    code_points = np.frombuffer("".join(spaced.to_list()).encode("utf-32-le"), dtype=np.uint32)
+    return code_points.astype(np.uint64), _offsets(spaced.str.len_chars())
+
+
+def _words(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Return a number per word and where each text starts."""
+    words = texts.str.to_lowercase().str.extract_all(r"\w+")
+    flat = words.filter(words.list.len() > 0).explode(empty_as_null=False)
+    return _string_hashes(flat), _offsets(words.list.len())
+
+
+def _string_hashes(words: pl.Series) -> NDArray[np.uint64]:
+    """Hash each distinct word from its characters alone, so that equal words agree between calls and machines.
+
+    Polars's own hash may change between its versions, and a baseline must repeat.
+    """
+    distinct = words.unique(maintain_order=True)
+    code_points = np.frombuffer("".join(distinct.to_list()).encode("utf-32-le"), dtype=np.uint32)
+    offsets = _offsets(distinct.str.len_chars())
+    lengths = np.diff(offsets)
+    state = _mixed(lengths.astype(np.uint64) + _MIX)
+    for position in range(int(lengths.max(initial=0))):
+        longer = np.flatnonzero(lengths > position)
+        symbol = code_points[offsets[longer] + position].astype(np.uint64)
+        state[longer] = _mixed(state[longer] * _GOLDEN + symbol + np.uint64(1))
+    numbers = pl.DataFrame({"word": distinct, "number": pl.Series(state, dtype=pl.UInt64)})
+    joined = pl.DataFrame({"word": words}).join(numbers, on="word", how="left", maintain_order="left")
+    return joined["number"].to_numpy()
+
+
+def _offsets(lengths: pl.Series) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(lengths.to_numpy(), dtype=np.int64)])
