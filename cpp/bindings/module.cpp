@@ -1,3 +1,10 @@
 #include <nanobind/nanobind.h>
 
-NB_MODULE(_native, m) { m.doc() = "Recurrence on the CPU."; }
+void bind_matmul(nanobind::module_& m);
+void bind_runtime(nanobind::module_& m);
+
+NB_MODULE(_native, m) {
+  m.doc() = "Recurrence on the CPU.";
+  bind_runtime(m);
+  bind_matmul(m);
+}

@@ -1,0 +1,48 @@
+// What each instruction set provides to matmul.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sulsul {
+
+template <class T>
+struct MatmulKernels {
+  // Bytes of a packed B(k, n).
+  std::size_t (*packed_size)(std::int64_t k, std::int64_t n);
+
+  // B(k, n), or its transpose (n, k), to the layout `multiply` reads.
+  void (*pack)(std::int64_t k, std::int64_t n, const T* b, std::int64_t b_stride, bool transposed,
+               void* packed);
+
+  // C(m, n) = or += A(m, k) B (+ bias), on this thread.
+  void (*multiply)(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::int64_t a_stride,
+                   const void* packed, const T* bias, bool accumulate, T* c, std::int64_t c_stride);
+
+  // C(m, n) = or += A(k, m)^T B(k, n), on this thread.
+  void (*multiply_tn)(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
+                      const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride);
+};
+
+// kMatmulRowBlock rows at a time keep their part of A, B and C in the second-level cache (2 MB) for the usual
+// widths; a multiple of every register tile's rows.
+constexpr std::int64_t kMatmulRowBlock = 96;
+
+namespace scalar {
+extern const MatmulKernels<float> kFloatKernels;
+extern const MatmulKernels<double> kDoubleKernels;
+}  // namespace scalar
+
+#if defined(__x86_64__)
+namespace avx2 {
+extern const MatmulKernels<float> kFloatKernels;
+extern const MatmulKernels<double> kDoubleKernels;
+}  // namespace avx2
+
+namespace avx512 {
+extern const MatmulKernels<float> kFloatKernels;
+extern const MatmulKernels<double> kDoubleKernels;
+}  // namespace avx512
+#endif
+
+}  // namespace sulsul
