@@ -30,7 +30,8 @@ def classification_loss(
         ``sigmoid`` and ``multi-label``: binary cross entropy, under ``multi-label`` averaged over the classes;
         ``softmax``: cross entropy.
     class_weights : shape (C,), optional
-        Weight of a text by its class; under ``multi-label`` weight of each class's term.
+        Weight of a text by its class; under ``multi-label`` weight of the term of a label that a text carries (not of
+        one it lacks), so that a rare label is not simply answered "no".
     sample_weights : shape (B,), optional
         Weight of each text.
 
@@ -54,7 +55,7 @@ def classification_loss(
 def _losses(logits: Tensor, targets: Tensor, output: OutputKind, class_weights: Tensor | None) -> Tensor:
     """Return the loss of each text, shape (B,), with class weights applied."""
     if output == "multi-label":
-        terms = functional.binary_cross_entropy_with_logits(logits, targets, weight=class_weights, reduction="none")
+        terms = functional.binary_cross_entropy_with_logits(logits, targets, pos_weight=class_weights, reduction="none")
         return terms.mean(dim=1)
     if output == "softmax":
         return functional.cross_entropy(logits, targets, weight=class_weights, reduction="none")

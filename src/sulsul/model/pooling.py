@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 
 from sulsul.model import initialization
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.model.segments import segment_max, segment_sum
 
 
 class LastPooling(nn.Module):
@@ -27,7 +28,7 @@ class LastPooling(nn.Module):
     def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """Return (B, F) for the packed rows (N, F)."""
         n_forward = hidden.shape[1] - self.n_backward
-        last = hidden[batch.last_rows]
+        last = hidden.index_select(0, batch.last_rows)
         if self.n_backward:
             first = hidden[: batch.n_nonempty]
             last = torch.cat([last[:, :n_forward], first[:, n_forward:]], dim=1)
@@ -70,26 +71,14 @@ class AttentionPooling(nn.Module):
         """Return the weight of every packed row, shape (N,); those of a sequence sum to 1."""
         # Not a matrix product: libraries round a row differently by its place among the others.
         scores = (hidden * self.query).sum(dim=1, keepdim=True)
-        largest = segment_max(scores.detach(), batch)
-        shares = torch.exp(scores - largest[batch.sequence_of_row])
-        return (shares / segment_sum(shares, batch)[batch.sequence_of_row]).squeeze(1)
+        sequence_of_row = batch.sequence_of_row
+        largest = segment_max(scores.detach(), batch).index_select(0, sequence_of_row)
+        shares = torch.exp(scores - largest)
+        return (shares / segment_sum(shares, batch).index_select(0, sequence_of_row)).squeeze(1)
 
     def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """Return (B, F) for the packed rows (N, F)."""
         return segment_sum(hidden * self.weights(hidden, batch).unsqueeze(1), batch)
-
-
-def segment_sum(rows: Tensor, batch: PackedBatch) -> Tensor:
-    """Return the sum of each sequence's rows (N, F) as (B, F); zeros for an empty sequence."""
-    sums = rows.new_zeros((batch.n_sequences, rows.shape[1]))
-    return sums.index_add(0, batch.sequence_of_row, rows)
-
-
-def segment_max(rows: Tensor, batch: PackedBatch) -> Tensor:
-    """Return the largest of each sequence's rows (N, F), feature by feature, as (B, F); zeros for an empty sequence."""
-    index = batch.sequence_of_row.unsqueeze(1).expand_as(rows)
-    zeros = rows.new_zeros((batch.n_sequences, rows.shape[1]))
-    return zeros.scatter_reduce(0, index, rows, "amax", include_self=False)
 
 
 def _with_empty_sequences(pooled: Tensor, batch: PackedBatch) -> Tensor:

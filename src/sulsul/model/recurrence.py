@@ -9,8 +9,11 @@ A backend is a module with two functions:
     never called with an empty batch, and must refuse token ids outside the table by :class:`IndexError`.
 """
 
+import functools
+import importlib
+import importlib.util
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -22,6 +25,22 @@ from sulsul.model.recurrence_inputs import DirectionParameters, TokenInput
 from sulsul.model.specification import RecurrentLayer
 
 Backend = Literal["auto", "native", "torch"]
+
+
+class RecurrenceBackend(Protocol):
+    """A module that computes recurrent layers."""
+
+    def refusal(self, layer: RecurrentLayer, *, device: torch.device, dtype: torch.dtype) -> str | None:
+        """Return why it cannot run ``layer`` there, or ``None``."""
+
+    def run_layer(
+        self,
+        layer: RecurrentLayer,
+        inputs: Tensor | TokenInput,
+        batch: PackedBatch,
+        directions: Sequence[DirectionParameters],
+    ) -> Tensor:
+        """Return the hidden states (N, D·H)."""
 
 
 def resolve_backend(
@@ -36,12 +55,28 @@ def resolve_backend(
     """
     if requested == "torch":
         return "torch"
-    reason = "the native backend is not part of this installation"
+    reason = _native_refusal(layer, device, dtype)
+    if reason is None:
+        return "native"
     if requested == "native":
-        raise KernelError(
-            f"backend 'native' cannot run this {layer.kind} layer: {reason}; use backend 'auto' or 'torch'"
-        )
+        raise KernelError(f"backend 'native' cannot run a {layer.kind} layer here: {reason}; use 'auto' or 'torch'")
     return "torch"
+
+
+@functools.cache
+def _native() -> RecurrenceBackend | None:
+    """Return the native backend, or ``None`` in an installation without it."""
+    name = "sulsul.model.native_backend"
+    if importlib.util.find_spec(name) is None:
+        return None
+    return cast(RecurrenceBackend, importlib.import_module(name))
+
+
+def _native_refusal(layer: RecurrentLayer, device: torch.device, dtype: torch.dtype) -> str | None:
+    native = _native()
+    if native is None:
+        return "it is not part of this installation"
+    return native.refusal(layer, device=device, dtype=dtype)
 
 
 def run_layer(
@@ -80,7 +115,8 @@ def run_layer(
         If a token id is outside the table.
     """
     kernel = directions[0].recurrent_kernel
-    resolve_backend(backend, layer, device=kernel.device, dtype=kernel.dtype)
+    resolved = resolve_backend(backend, layer, device=kernel.device, dtype=kernel.dtype)
     if batch.n_rows == 0:
         return kernel.new_zeros((0, layer.output_size))
-    return torch_backend.run_layer(layer, inputs, batch, directions)
+    native = _native() if resolved == "native" else None
+    return (native or torch_backend).run_layer(layer, inputs, batch, directions)
