@@ -44,6 +44,7 @@ class TrainingProgress:
         self._latest: BatchReport | None = None
 
     def __enter__(self) -> Self:
+        self._started_s = time.monotonic()
         if self._console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
             self._bar = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
@@ -61,7 +62,7 @@ class TrainingProgress:
         """Redraw the live line, at most ten times a second."""
         now = time.monotonic()
         if self._first is None:
-            self._first, self._started_s = report, now
+            self._first = report
         self._latest = report
         if self._bar is None or self._task is None or now - self._drawn_s < _REDRAW_INTERVAL_S:
             return
@@ -89,13 +90,11 @@ class TrainingProgress:
         self._console.print(line, highlight=False, soft_wrap=True)
 
     def _estimate(self) -> str:
-        """Return the time that is left if every epoch runs, from the pace since the first report."""
+        """Return the time that is left if every epoch runs, at the pace of this session."""
         if self._first is None or self._latest is None:
             return ""
         first, latest = self._first, self._latest
-        n_done = (latest.epoch - first.epoch) * latest.n_batches + latest.batch - first.batch
+        n_done = (latest.epoch - first.epoch) * latest.n_batches + latest.batch - (first.batch - 1)
         n_left = (latest.n_epochs - latest.epoch) * latest.n_batches + latest.n_batches - latest.batch
-        if n_done == 0:
-            return ""
         left_s = round((time.monotonic() - self._started_s) / n_done * n_left)
         return f" · at most {left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left"
