@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -162,6 +163,10 @@ def test_refuses_another_run(
     larger = Classifier(make_classifier().specification, vocabulary_size=9, n_classes=2)
     with pytest.raises(TrainingError, match="its network was another one"):
         train_classifier(larger, train, validation, same, classes=CLASSES, resume_from=state)
+    for group in ("model", "best", "random"):
+        lacking = dataclasses.replace(state, **{group: {}})
+        with pytest.raises(TrainingError, match="and is now"):
+            train_classifier(make_classifier(), train, validation, same, classes=CLASSES, resume_from=lacking)
 
 
 def test_the_number_of_threads_may_change(

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 import safetensors
 import safetensors.torch
+import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
@@ -162,6 +163,38 @@ def check_same_run(
         raise TrainingError(f"the run cannot be resumed: its classes were {header.classes} and are now {classes}.")
     if header.data_fingerprint != data_fingerprint:
         raise TrainingError("the run cannot be resumed: the encoded texts or their split are not those it began with.")
+
+
+def check_same_network(state: TrainingState, weights: Mapping[str, Tensor]) -> None:
+    """Refuse a state that does not fit a network.
+
+    Parameters
+    ----------
+    state
+        From :func:`load_checkpoint`.
+    weights
+        The network's parameters and buffers by name.
+
+    Raises
+    ------
+    TrainingError
+        Naming the first tensor that is missing, superfluous, or of another shape or type.
+    """
+    groups = [state.model, state.best] if state.header.stopping.best_epoch else [state.model]
+    pairs = [(tensors, weights) for tensors in groups] + [(state.random, {"torch": torch.get_rng_state()})]
+    for tensors, expected in pairs:
+        for name in sorted(tensors.keys() | expected.keys()):
+            before, now = _describe(tensors.get(name)), _describe(expected.get(name))
+            if before != now:
+                raise TrainingError(
+                    f"the run cannot be resumed: its network was another one ({name} was {before} and is now {now})."
+                )
+
+
+def _describe(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return "absent"
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
 
 
 def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:

@@ -14,9 +14,10 @@ def training_processor(*, threads: int | None, seed: int) -> Iterator[None]:
     Within the block torch uses ``threads`` threads (None: as many as it uses already, which is all cores or
     ``OMP_NUM_THREADS``), its random generator is seeded with a stream of its own, and subnormal numbers count as 0.
 
-    Gradients that vanish over hundreds of timesteps become subnormal, which processors handle in microcode: a step of
-    three BiLSTM layers of 64 units on 500 timesteps takes many times longer with them. The flag belongs to a thread;
-    torch copies it to its workers, which the other users of the same OpenMP pool (MKL, oneDNN) share.
+    Gradients that vanish over hundreds of timesteps become subnormal, which processors handle in microcode. Measured on
+    ``torch.nn.LSTM``, 3 bidirectional layers of 64 units, 32 texts of 500 timesteps, one thread, with torch's initial
+    weights: 4.2 to 4.8 s per step with them, 0.51 s flushed. Fresh weights with Keras's forget bias of 1 make hardly
+    any. The flag belongs to a thread; torch copies it to its workers, and MKL and oneDNN use the same ones.
     """
     n_threads = torch.get_num_threads()
     flushing = _flushes_subnormals()

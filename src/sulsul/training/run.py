@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from sulsul.batching import BatchSampler, EncodedCorpus
-from sulsul.errors import TrainingError
 from sulsul.model.classifier import Classifier
 from sulsul.training.checkpoint import (
     CheckpointHeader,
     Position,
     RunningTotals,
     TrainingState,
+    check_same_network,
     check_same_run,
     corpora_fingerprint,
     save_checkpoint,
@@ -195,10 +195,8 @@ class Run:
         """
         check_same_run(state, self.settings, classes=self._classes, data_fingerprint=self._data_fingerprint)
         header, position = state.header, state.header.position
-        try:
-            self.classifier.load_state_dict(dict(state.model))
-        except RuntimeError as error:
-            raise TrainingError(f"the run cannot be resumed: its network was another one ({error}).") from None
+        check_same_network(state, self.classifier.state_dict())
+        self.classifier.load_state_dict(state.model)
         self.step_runner.load_tensors(state.optimizer)
         self._best = _BestWeights(header.stopping.best_epoch, state.best)
         torch.set_rng_state(state.random["torch"])

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_valid
 class TrainingSettings(BaseModel):
     """Optimizer, schedule, stopping rule and seed of one training run."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     optimizer: Literal["sgd", "rmsprop", "adam", "adamw"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0.0)
@@ -30,7 +30,7 @@ class TrainingSettings(BaseModel):
     bucket: bool = Field(default=True, description="Batch texts of similar length together")
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     backend: Literal["auto", "native", "torch"] = "auto"
-    threads: int | None = Field(default=None, ge=1, description="None: all cores the process may use")
+    threads: int | None = Field(default=None, ge=1, description="None: all cores, or OMP_NUM_THREADS")
 
     @field_validator("patience", mode="before")
     @classmethod
