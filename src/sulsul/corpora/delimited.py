@@ -17,11 +17,9 @@ from sulsul.corpora.encodings import (
     recognise_encoding,
     transcode,
 )
-from sulsul.corpora.records import Layout, read_header, stream_records, survey
+from sulsul.corpora.records import Layout, Survey, read_header, stream_records, survey
 from sulsul.corpora.tables import Table, TableBlock, numbered, unreadable
 from sulsul.errors import DataError, EncodingError
-
-_BLANK = "\x00blank"
 
 
 class DelimitedTable(Table):
@@ -56,7 +54,6 @@ class DelimitedTable(Table):
         header = read_header(path, self.encoding, separator)
         _check_header(self.name, header)
         self._layout = Layout(path, self.encoding, separator, quoting=True, header=header)
-        self._examined = False
 
     def schema(self) -> dict[str, pl.DataType]:
         """Return the header's columns; every cell is text."""
@@ -68,11 +65,11 @@ class DelimitedTable(Table):
         self._examine(n_rows)
         frame = next(self._stream(layout.header, n_rows), numbered(pl.DataFrame(schema=self.schema()))).frame
         # What the first rows settle, later rows may unsettle.
-        self._layout, self._examined = layout, False
+        self._layout = layout
         return frame
 
     def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
-        """Return the given columns of the first rows; rows without any content are left out.
+        """Return the given columns of the first rows; empty lines are left out.
 
         Raises
         ------
@@ -81,34 +78,34 @@ class DelimitedTable(Table):
         EncodingError
             If a byte is undecodable; names offset and row.
         """
-        self._examine(limit)
+        blank = self._examine(limit).blank_rows
         try:
-            frame = self._scan(columns, limit).collect()
+            frame = self._scan(limit).select(columns).collect()
         except (pl.exceptions.PolarsError, OSError) as error:
             raise unreadable(self.name, error) from error
-        rows = np.arange(1, frame.height + 1, dtype=np.int64)
-        if frame[_BLANK].any():
-            rows = rows[~frame[_BLANK].to_numpy()]
-            return TableBlock(frame.filter(~pl.col(_BLANK)).drop(_BLANK), rows, frame.height)
-        return TableBlock(frame.drop(_BLANK), rows, frame.height)
+        n_rows = frame.height
+        rows = np.arange(1, n_rows + 1, dtype=np.int64)
+        if blank:
+            kept = np.ones(n_rows, dtype=np.bool_)
+            kept[np.array(blank) - 1] = False
+            frame, rows = frame.filter(pl.Series(kept)), rows[kept]
+        return TableBlock(frame, rows, n_rows)
 
     def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch after one pass of examination; raises as :meth:`read` does."""
         self._examine(None)
         return self._stream(columns, batch_rows)
 
-    def _scan(self, columns: Sequence[str], limit: int | None) -> pl.LazyFrame:
-        header = self._layout.header
-        blank = pl.all_horizontal(pl.all() == "") if len(header) > 1 else pl.lit(False)
+    def _scan(self, limit: int | None) -> pl.LazyFrame:
         return pl.scan_csv(
             self._utf8_file(),
             separator=self._layout.separator,
             quote_char='"' if self._layout.quoting else None,
-            schema=dict.fromkeys(header, pl.String),
+            schema=dict.fromkeys(self._layout.header, pl.String),
             empty_string_is_null=False,
             n_rows=limit,
             glob=False,
-        ).select(*columns, blank.alias(_BLANK))
+        )
 
     def _stream(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
         positions = [self._layout.header.index(name) for name in columns]
@@ -122,39 +119,40 @@ class DelimitedTable(Table):
                 yield TableBlock(frame, rows, int(rows[-1]) - last_row)
                 last_row = int(rows[-1])
 
-    def _examine(self, limit: int | None) -> None:
+    def _examine(self, limit: int | None) -> Survey:
         """Go through the records; settle encoding and quoting, or raise for the first broken row."""
-        if self._examined:
-            return
         try:
-            self._settle_quoting(limit)
+            found = self._settle_quoting(limit)
         except EncodingError:
             if not self._recognise:
                 raise
-            # The samples looked like UTF-8. If nothing better is found, this raises too.
+            # The samples looked like UTF-8; cp949 is what is left to try.
             better = recognise_after_failure(self._layout.path, self._layout.encoding)
             if better is None:
                 raise
             self._layout = replace(self._layout, encoding=better)
-            self._settle_quoting(limit)
-        self.encoding, self.quoting, self._examined = self._layout.encoding, self._layout.quoting, True
+            found = self._settle_quoting(limit)
+        self.encoding, self.quoting = self._layout.encoding, self._layout.quoting
+        return found
 
-    def _settle_quoting(self, limit: int | None) -> None:
+    def _settle_quoting(self, limit: int | None) -> Survey:
         as_text = replace(self._layout, quoting=False)
+        may_be_text = self._layout.separator == "\t"
         try:
             found = survey(self._layout, limit)
         except EncodingError:
             raise
         except DataError:
-            if not (self._layout.separator == "\t" and _holds(as_text, limit)):
+            if not may_be_text or (without := _survey_or_none(as_text, limit)) is None:
                 raise
-            self._layout = as_text
+            self._layout, found = as_text, without
         else:
             # A quoted cell over several lines may really be two stray quotes that swallow the rows between them.
-            if self._layout.separator == "\t" and found.multi_line and _holds(as_text, limit):
-                self._layout = as_text
-            elif found.n_rows < 1:
-                raise DataError(f"{self.name} has a header but no rows.")
+            if may_be_text and found.multi_line and (without := _survey_or_none(as_text, limit)) is not None:
+                self._layout, found = as_text, without
+        if found.n_rows < 1:
+            raise DataError(f"{self.name} has a header but no rows.")
+        return found
 
     def _utf8_file(self) -> Path:
         """Return the file itself, or a temporary copy in UTF-8 that lives as long as this table is open."""
@@ -208,12 +206,11 @@ class RemoteDelimitedTable(Table):
         return self._lazy_batches(self._lazy.select(columns), batch_rows)
 
 
-def _holds(layout: Layout, limit: int | None) -> bool:
+def _survey_or_none(layout: Layout, limit: int | None) -> Survey | None:
     try:
-        survey(layout, limit)
+        return survey(layout, limit)
     except DataError:
-        return False
-    return True
+        return None
 
 
 def _check_header(name: str, header: Sequence[str]) -> None:

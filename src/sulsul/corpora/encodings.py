@@ -114,18 +114,13 @@ def decode_blocks(path: Path, encoding: str) -> Iterator[str]:
 def decode_lines(path: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file with their ends (``\\n`` or ``\\r\\n``); raises as :func:`decode_blocks` does."""
     rest: list[str] = []
-    try:
-        for block in decode_blocks(path, encoding):
-            lines = block.split("\n")
-            rest.append(lines[0])
-            if len(lines) > 1:
-                yield "".join(rest) + "\n"
-                yield from (line + "\n" for line in lines[1:-1])
-                rest = [lines[-1]]
-    except EncodingError:
-        # Whoever counts rows needs the beginning of the line that cannot be read.
-        yield "".join(rest)
-        raise
+    for block in decode_blocks(path, encoding):
+        lines = block.split("\n")
+        rest.append(lines[0])
+        if len(lines) > 1:
+            yield "".join(rest) + "\n"
+            yield from (line + "\n" for line in lines[1:-1])
+            rest = [lines[-1]]
     if last := "".join(rest):
         yield last
 

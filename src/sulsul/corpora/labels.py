@@ -46,7 +46,7 @@ def kept_rows(labels: pl.Series, keep: Sequence[str], *, name: str) -> tuple[pl.
         shown = ", ".join(sorted(known)[:50]) or "none"
         raise DataError(f"{name}: no row has the class {', '.join(map(repr, unknown))}; the classes are {shown}.")
     if isinstance(labels.dtype, pl.List):
-        labels = labels.list.set_intersection(pl.Series([wanted]).implode() if False else wanted)
+        labels = labels.list.eval(pl.element().filter(pl.element().is_in(wanted)))
         return labels, labels.list.len() > 0
     return labels, labels.is_in(wanted).fill_null(False)
 
@@ -54,6 +54,7 @@ def kept_rows(labels: pl.Series, keep: Sequence[str], *, name: str) -> tuple[pl.
 def _as_names(column: pl.Series, *, name: str) -> pl.Series:
     dtype = column.dtype
     if dtype.is_float():
+        column = column.fill_nan(None)
         whole = column.cast(pl.Int64, strict=False)
         if bool((whole == column).fill_null(column.is_null()).all()):
             return whole.cast(pl.String)

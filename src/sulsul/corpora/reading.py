@@ -1,16 +1,19 @@
-"""Reading a source into a corpus, whole or batch by batch."""
+"""Reading a source into a corpus."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from sulsul.corpora.columns import ColumnChoice, Labels, choose_columns
-from sulsul.corpora.corpus import Corpus, CorpusAudit, SourceFile, locate_row
+from sulsul.corpora.corpus import Corpus, CorpusAudit, Sequences, SourceFile, locate_row, select_sequences
 from sulsul.corpora.delimited import DelimitedTable, RemoteDelimitedTable
+from sulsul.corpora.folders import FolderTable
+from sulsul.corpora.jsonl import JsonLinesTable, RemoteJsonLinesTable
 from sulsul.corpora.labels import clean_labels, kept_rows
+from sulsul.corpora.npz import NpzTable
 from sulsul.corpora.parquet import ParquetTable
 from sulsul.corpora.settings import DataSettings
 from sulsul.corpora.sources import ResolvedSource, resolve_source
@@ -54,36 +57,56 @@ def read_corpus(
     files: list[SourceFile] = []
     choice: ColumnChoice | None = None
     columns: tuple[str, ...] = ()
+    held: tuple[Sequences | None, dict[str, int] | None] = (None, None)
     remaining = settings.limit
     for path in source.paths:
         if remaining == 0:
             break
         with open_table(source, path, settings) as table:
-            schema = table.schema()
             if choice is None:
-                choice = _choose(table, settings, labels=labels, split=split_column)
-                columns = tuple(schema)
-            _require_columns(schema, choice, table.name)
+                choice = choose_table_columns(table, settings, labels=labels, split=split_column)
+                columns = tuple(table.schema())
+            require_columns(table, choice)
             block = table.read(choice.all, remaining)
             blocks.append(block)
             files.append(table.account(block.n_rows))
+            if isinstance(table, NpzTable):
+                held = table.sequences, table.word_index
         remaining = None if remaining is None else remaining - block.n_rows
     assert choice is not None
-    return assemble(source.name, blocks, files, choice, settings, columns=columns, labels=labels)
+    corpus = assemble(source.name, blocks, files, choice, settings, columns=columns, labels=labels)
+    return with_sequences(corpus, *held)
+
+
+def with_sequences(corpus: Corpus, sequences: Sequences | None, word_index: dict[str, int] | None) -> Corpus:
+    """Return the corpus with the token ids of its rows, where its source holds any."""
+    if sequences is None:
+        return corpus
+    return replace(corpus, sequences=select_sequences(sequences, corpus.rows - 1), word_index=word_index)
 
 
 def open_table(source: ResolvedSource, path: str, settings: DataSettings) -> Table:
     """Return the open table of one file of a source."""
+    # Polars unpacks zstd, Python's own library does not.
+    opaque = source.remote or path.endswith(".zst")
     match source.format:
         case "csv" | "tsv":
             separator = "," if source.format == "csv" else "\t"
-            if source.remote or path.endswith(".zst"):
+            if opaque:
                 return RemoteDelimitedTable(path, separator, settings.encoding)
             return DelimitedTable(Path(path), separator, settings.encoding)
         case "parquet":
             return ParquetTable(path)
-        case _:
-            raise DataError(f"{path}: {source.format} cannot be read as a table.")
+        case "jsonl":
+            if opaque:
+                return RemoteJsonLinesTable(path, settings.encoding)
+            return JsonLinesTable(Path(path), settings.encoding)
+        case "folder":
+            return FolderTable(Path(path), settings.encoding)
+        case "npz":
+            if len(source.paths) > 1:
+                raise DataError(f"{source.name} matches several .npz archives; read them one at a time.")
+            return NpzTable(Path(path), None if settings.word_index is None else Path(settings.word_index))
 
 
 def assemble(
@@ -98,7 +121,7 @@ def assemble(
 ) -> Corpus:
     """Build the corpus of the rows that were read: texts, labels, ids, kept classes and the account of it all."""
     frame, rows = _stack(blocks, name)
-    n_rows = sum(file.n_rows for file in files)
+    n_rows = sum(block.n_rows for block in blocks)
     if not frame.height:
         raise DataError(f"{name} has no rows.")
     cleaned = None if choice.label is None else clean_labels(frame[choice.label], settings.label_separator, name=name)
@@ -143,16 +166,22 @@ def assemble(
     )
 
 
-def _choose(table: Table, settings: DataSettings, *, labels: Labels, split: str | None) -> ColumnChoice:
+def choose_table_columns(
+    table: Table, settings: DataSettings, *, labels: Labels, split: str | None = None
+) -> ColumnChoice:
+    """Return the columns to read from a table, looking at its first rows only if something must be guessed."""
     needs_head = not settings.text or (settings.label is None and labels == "required")
     head = table.head(_HEAD_ROWS) if needs_head else None
+    split = split or table.split_column
     return choose_columns(table.schema(), head, settings, name=table.name, labels=labels, split=split)
 
 
-def _require_columns(schema: dict[str, pl.DataType], choice: ColumnChoice, name: str) -> None:
+def require_columns(table: Table, choice: ColumnChoice) -> None:
+    """Make sure that a further file has the columns of the first; raises DataError if not."""
+    schema = table.schema()
     if missing := [column for column in choice.all if column not in schema]:
         raise DataError(
-            f"{name}: there is no column {missing[0]!r}, which the files before it have; "
+            f"{table.name}: there is no column {missing[0]!r}, which the files before it have; "
             f"there are {', '.join(map(repr, schema))}."
         )
 

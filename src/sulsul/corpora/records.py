@@ -40,9 +40,14 @@ class Layout:
 
 @dataclass(frozen=True)
 class Survey:
-    """What a pass over all records found: their number and whether a quoted cell runs over several lines."""
+    """What a pass over all records found.
+
+    ``blank_rows`` are the numbers of empty lines (never in a table of one column, where an empty line is an empty
+    cell); ``multi_line`` says whether a quoted cell runs over several lines.
+    """
 
     n_rows: int
+    blank_rows: tuple[int, ...]
     multi_line: bool
 
 
@@ -75,17 +80,21 @@ def survey(layout: Layout, limit: int | None = None) -> Survey:
     width = len(layout.header)
     reader = _reader(decode_lines(layout.path, layout.encoding), layout.separator, quoting=layout.quoting)
     row, line = -1, 0
+    blank: list[int] = []
     try:
         for row, fields in enumerate(itertools.islice(reader, None if limit is None else limit + 1)):
-            if len(fields) != width and not (fields == [] or row == 0):
-                raise _ragged(layout, row, line + 1, fields)
+            if len(fields) != width and row:
+                if fields:
+                    raise _ragged(layout, row, line + 1, fields)
+                if width > 1:
+                    blank.append(row)
             line = reader.line_num
     except csv.Error as error:
         raise _broken(layout, row + 1, line + 1, error) from error
     except EncodingError as error:
         where = f"row {row + 1}" if row >= 0 else "the header"
         raise EncodingError(f"{error} It is in {where}.") from None
-    return Survey(row, line > row + 1)
+    return Survey(row, tuple(blank), line > row + 1)
 
 
 def stream_records(layout: Layout) -> Generator[tuple[int, list[str]], None, None]:

@@ -29,13 +29,17 @@ class TableBlock:
 
 
 class Table(ABC):
-    """One file of a source. A context manager: temporary files vanish when it closes."""
+    """One file of a source. A context manager: temporary files vanish when it closes.
+
+    ``split_column`` names the column by which the layout itself assigns rows to parts, if it does.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.encoding: str | None = None
         self.quoting: bool | None = None
         self.note: str | None = None
+        self.split_column: str | None = None
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
