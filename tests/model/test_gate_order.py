@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from tests.tolerances import FLOAT64_REORDERED
 
 from sulsul.model import gate_order
 from sulsul.model.gate_order import Cell
 from sulsul.model.recurrence_inputs import DirectionParameters
-from tests.tolerances import FLOAT64_REORDERED
 
 CELLS: list[tuple[Cell, bool]] = [("simple-rnn", False), ("lstm", False), ("gru", False), ("gru", True)]
 N_GATES = {"simple-rnn": 1, "gru": 3, "lstm": 4}

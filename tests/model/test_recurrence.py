@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from tests.tolerances import FLOAT64_REORDERED
 from torch import Tensor
 
 from sulsul.errors import KernelError
@@ -15,7 +16,6 @@ from sulsul.model.packed_batch import PackedBatch
 from sulsul.model.recurrence import run_layer
 from sulsul.model.recurrence_inputs import DirectionParameters, TokenInput
 from sulsul.model.specification import RecurrentLayer
-from tests.tolerances import FLOAT64_REORDERED
 
 LAYERS = [
     RecurrentLayer(kind="simple-rnn", units=4),
@@ -109,7 +109,9 @@ def test_token_ids_stand_for_rows_of_a_table(layer: RecurrentLayer, *, bidirecti
     assert_close(looked_up, written_out)
     d_hidden = draw_rows(batch, layer.output_size)
     for ours, theirs in zip(
-        torch.autograd.grad(looked_up, leaves, d_hidden), torch.autograd.grad(written_out, leaves, d_hidden), strict=True
+        torch.autograd.grad(looked_up, leaves, d_hidden),
+        torch.autograd.grad(written_out, leaves, d_hidden),
+        strict=True,
     ):
         assert_close(ours, theirs)
 
@@ -123,9 +125,7 @@ def test_agrees_with_torch_modules(kind: gate_order.Cell, lengths: tuple[int, ..
     rows = draw_rows(batch)
     weights = [tensor.detach() for tensor in module._flat_weights]
     directions = [gate_order.from_torch(kind, gate_order.TorchWeights(*weights[k : k + 4])) for k in (0, 4)]
-    ours = run_layer(
-        RecurrentLayer(kind=kind, units=4, bidirectional=True), rows, batch, directions, backend="torch"
-    )
+    ours = run_layer(RecurrentLayer(kind=kind, units=4, bidirectional=True), rows, batch, directions, backend="torch")
     theirs, _ = module(torch.nn.utils.rnn.PackedSequence(rows, batch.batch_sizes))
     assert_close(ours, theirs.data)
 

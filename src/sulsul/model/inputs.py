@@ -65,13 +65,13 @@ class RawIds(nn.Module):
         DataError
             If a text is not ``pad_to`` tokens long.
         """
-        if batch.n_rows != self.pad_to * batch.n_sequences or batch.batch_sizes.shape[0] not in (0, self.pad_to):
+        if bool((batch.lengths != self.pad_to).any()):
             longest, shortest = int(batch.lengths[0]), int(batch.lengths[-1])
             raise DataError(
                 f"a raw-ids input reads texts of exactly {self.pad_to} tokens, but this batch holds texts of "
                 f"{shortest} to {longest}; encode with text.pad_to and text.max_length {self.pad_to}"
             )
-        features = batch.token_ids.view(-1, batch.n_sequences).t().to(torch.float32)
+        features = batch.token_ids.view(self.pad_to, batch.n_sequences).t().to(torch.float32)
         single = PackedBatch(
             token_ids=batch.token_ids[: batch.n_sequences],
             batch_sizes=torch.tensor([batch.n_sequences] if batch.n_sequences else [], dtype=torch.int64),
