@@ -40,6 +40,20 @@ def test_orthogonal_matrices_are_drawn_evenly() -> None:
     assert abs(np.mean(np.sign(first))) < 5 / math.sqrt(400)
 
 
+def test_the_number_of_threads_changes_no_bit() -> None:
+    before = torch.get_num_threads()
+    drawn = []
+    try:
+        for n_threads in (1, 2, 8):
+            torch.set_num_threads(n_threads)
+            drawn.append(initialization.orthogonal(256, 1024, generator()))
+            assert torch.get_num_threads() == n_threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(drawn[0], drawn[1])
+    assert torch.equal(drawn[0], drawn[2])
+
+
 def test_the_forget_gate_starts_open() -> None:
     drawn = initialization.direction_parameters(RecurrentLayer(kind="lstm", units=3), 5, generator())
     assert drawn.bias.tolist() == [0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0]

@@ -5,7 +5,9 @@ section 2.2 (forget bias 1); Keras 3 ``keras/src/initializers/random_initializer
 one seed are not Keras's own: its generators differ.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -32,15 +34,26 @@ def glorot_uniform(n_inputs: int, n_outputs: int, generator: Generator) -> Tenso
 def orthogonal(n_rows: int, n_columns: int, generator: Generator) -> Tensor:
     """Return a random matrix (n_rows, n_columns) whose rows, or columns if fewer, are orthonormal.
 
-    The factorisation runs in float64, so that rounding to float32 hides differences between numbers of threads.
+    The factorisation runs on one thread: on two, one number of a (256, 1024) matrix came out different.
     """
     larger, smaller = max(n_rows, n_columns), min(n_rows, n_columns)
     drawn = torch.randn((larger, smaller), generator=generator, dtype=torch.float64)
     q: Tensor
-    q, r = torch.linalg.qr(drawn)
+    with _one_thread():
+        q, r = torch.linalg.qr(drawn)
     # Without the signs of r the distribution would not be uniform over orthogonal matrices (Mezzadri 2007).
     q = q * torch.sign(torch.diagonal(r))
     return (q if n_rows >= n_columns else q.t()).to(torch.float32).contiguous()
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 def direction_parameters(layer: RecurrentLayer, input_size: int, generator: Generator) -> DirectionParameters:
