@@ -30,7 +30,7 @@ from sulsul.training.settings import TrainingSettings
 CHECKPOINT_NAME = "checkpoint.safetensors"
 _METADATA_KEY = "sulsul_checkpoint"
 _GROUPS = ("model", "optimizer", "best", "random")
-# What may differ between a run and its continuation: neither changes the result.
+# What may differ between a run and its continuation: it decides how, not what, is computed.
 _FREE_SETTINGS = {"threads"}
 
 
