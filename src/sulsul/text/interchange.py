@@ -27,12 +27,18 @@ def write_vocabulary(vocabulary: Vocabulary, settings: TextSettings) -> str:
     """
     from tokenizers import Tokenizer, models
 
-    ids = {name: index for index, name in enumerate(vocabulary.names())}
-    unknown = RESERVED_NAMES["oov"] if "oov" in settings.reserved else DROPPED_NAME
-    ids.setdefault(unknown, len(ids))
+    ids, unknown = ids_with_unknown(vocabulary)
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=unknown))
     add_pipeline(tokenizer, settings)
     return tokenizer.to_str(pretty=True)
+
+
+def ids_with_unknown(vocabulary: Vocabulary) -> tuple[dict[str, int], str]:
+    """Return the id of every name, and the name that stands for unknown tokens, which is always among them."""
+    ids = {name: index for index, name in enumerate(vocabulary.names())}
+    unknown = RESERVED_NAMES["oov"] if "oov" in vocabulary.reserved else DROPPED_NAME
+    ids.setdefault(unknown, len(ids))
+    return ids, unknown
 
 
 def read_vocabulary(text: str, settings: TextSettings) -> Vocabulary:
@@ -100,21 +106,23 @@ def add_pipeline(tokenizer: "tokenizers.Tokenizer", settings: TextSettings) -> N
     """Give a Hugging Face tokenizer the same normalisation, cutting and START token as ours."""
     from tokenizers import Regex, normalizers, pre_tokenizers, processors
 
-    white_space = f"[{_oniguruma(WHITE_SPACE)}]+"
     steps: list[Any] = [normalizers.NFC()]
     if settings.lowercase:
         steps.append(normalizers.Lowercase())
+    white_space = Regex(f"[{_oniguruma(WHITE_SPACE)}]+")
+    words: Any = pre_tokenizers.Split(white_space, "removed")
+    words_and_marks = [words, pre_tokenizers.Split(Regex(f"[{punctuation_class()}]"), "isolated")]
     if settings.tokenizer == "char":
-        steps += [normalizers.Replace(Regex(white_space), " "), normalizers.Strip()]
-        cut: Any = pre_tokenizers.Split(Regex("."), "isolated")
+        steps += [normalizers.Replace(white_space, " "), normalizers.Strip()]
+        words = pre_tokenizers.Split(Regex("."), "isolated")
+    elif settings.tokenizer == "subword":
+        words = pre_tokenizers.Sequence([*words_and_marks, pre_tokenizers.Metaspace(prepend_scheme="always")])
     elif settings.tokenizer == "word" and settings.filter_punctuation:
-        cut = pre_tokenizers.Split(Regex(f"[{_oniguruma(KERAS_FILTER)} ]+"), "removed")
-    else:
-        words = pre_tokenizers.Split(Regex(white_space), "removed")
-        marks = pre_tokenizers.Split(Regex(f"[{punctuation_class()}]"), "isolated")
-        cut = pre_tokenizers.Sequence([words, marks]) if settings.tokenizer == "word" else words
+        words = pre_tokenizers.Split(Regex(f"[{_oniguruma(KERAS_FILTER)} ]+"), "removed")
+    elif settings.tokenizer == "word":
+        words = pre_tokenizers.Sequence(words_and_marks)
     tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.pre_tokenizer = cut
+    tokenizer.pre_tokenizer = words
     if "start" in settings.reserved:
         name = RESERVED_NAMES["start"]
         tokenizer.post_processor = processors.TemplateProcessing(

@@ -6,7 +6,7 @@ Each rule is one regular expression, used both to cut and to say where a token l
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import Protocol
 
@@ -22,8 +22,8 @@ _LONG_TEXT = 1 << 20  # from this many characters on, tokens are yielded one by 
 class Splitter(Protocol):
     """A rule that cuts a normalised text into tokens."""
 
-    def tokens(self, text: str) -> Iterable[str]:
-        """Return the tokens of ``text`` in order."""
+    def cut(self, texts: Sequence[str]) -> Iterable[Iterable[str]]:
+        """Return the tokens of each text in order."""
         ...
 
     def spans(self, text: str) -> Iterator[tuple[str, int, int]]:
@@ -37,8 +37,11 @@ class PatternSplitter:
     def __init__(self, pattern: str) -> None:
         self._pattern = re.compile(pattern)
 
-    def tokens(self, text: str) -> Iterable[str]:
-        """Return the matches in order."""
+    def cut(self, texts: Sequence[str]) -> Iterable[Iterable[str]]:
+        """Return the matches in each text."""
+        return map(self._matches, texts)
+
+    def _matches(self, text: str) -> Iterable[str]:
         if len(text) < _LONG_TEXT:
             return self._pattern.findall(text)
         return (match[0] for match in self._pattern.finditer(text))
@@ -54,13 +57,13 @@ class CharacterSplitter:
 
     Examples
     --------
-    >>> list(CharacterSplitter().tokens(" 안녕\\n 술 "))
-    ['안', '녕', ' ', '술']
+    >>> [list(tokens) for tokens in CharacterSplitter().cut([" 안녕\\n 술 "])]
+    [['안', '녕', ' ', '술']]
     """
 
-    def tokens(self, text: str) -> Iterable[str]:
-        """Return the characters in order."""
-        return " ".join(text.split())
+    def cut(self, texts: Sequence[str]) -> Iterable[Iterable[str]]:
+        """Return the characters of each text."""
+        return (" ".join(text.split()) for text in texts)
 
     def spans(self, text: str) -> Iterator[tuple[str, int, int]]:
         """Yield each character and its span; a run of white space is one token."""
@@ -81,10 +84,10 @@ def word_splitter(*, filter_punctuation: bool) -> PatternSplitter:
 
     Examples
     --------
-    >>> list(word_splitter(filter_punctuation=True).tokens("it's good, really!"))
-    ["it's", 'good', 'really']
-    >>> list(word_splitter(filter_punctuation=False).tokens("good, really!"))
-    ['good', ',', 'really', '!']
+    >>> list(word_splitter(filter_punctuation=True).cut(["it's good, really!"]))
+    [["it's", 'good', 'really']]
+    >>> list(word_splitter(filter_punctuation=False).cut(["good, really!"]))
+    [['good', ',', 'really', '!']]
     """
     if filter_punctuation:
         return PatternSplitter(f"[^{re.escape(KERAS_FILTER)} ]+")

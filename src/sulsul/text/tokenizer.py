@@ -9,13 +9,11 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.errors import TokenizerError
-from sulsul.text import interchange
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange
-from sulsul.text.lookup import TokenLookup, VocabularyLookup
+from sulsul.text.lookup import Lookup, VocabularyLookup
 from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
-from sulsul.text.splitting import CharacterSplitter, Splitter, word_splitter
-from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
+from sulsul.text.subwords import SubwordLookup
 
 _CHUNK_CHARACTERS = 1 << 20  # texts are encoded in chunks of about this size, so that temporaries stay small
 
@@ -47,10 +45,9 @@ class Tokenizer:
     ([2, 2, 1, 4], [0, 2, 2, 4])
     """
 
-    def __init__(self, settings: TextSettings, vocabulary: Vocabulary) -> None:
+    def __init__(self, settings: TextSettings, lookup: Lookup) -> None:
         self.settings = settings
-        self._vocabulary = vocabulary
-        self._lookup: TokenLookup = VocabularyLookup(_splitter(settings), vocabulary)
+        self._lookup = lookup
 
     @classmethod
     def fit(cls, texts: Iterable[str], settings: TextSettings) -> "Tokenizer":
@@ -68,16 +65,14 @@ class Tokenizer:
         TokenizerError
             If the texts hold no token at all, or none reaches ``min_frequency``.
         """
-        splitter = _splitter(settings)
-        counts = count_tokens(splitter.tokens(text) for text in _normalised(texts, settings))
-        limit = settings.vocabulary_size - len(settings.reserved)
-        tokens = most_frequent(counts, limit=limit, min_frequency=settings.min_frequency)
-        if not tokens:
+        kind = SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
+        lookup = kind.fit(_chunks(_normalised(texts, settings)), settings)
+        if not lookup.vocabulary.tokens:
             raise TokenizerError(
                 f"The training texts hold no token that occurs at least {settings.min_frequency} time(s): there is "
                 "nothing to learn a vocabulary from. Check the text column, or lower min_frequency."
             )
-        return cls(settings, Vocabulary(settings.reserved, tokens))
+        return cls(settings, lookup)
 
     @classmethod
     def from_json(cls, text: str, settings: TextSettings) -> "Tokenizer":
@@ -95,7 +90,8 @@ class Tokenizer:
         TokenizerError
             If the text is not such a file, or does not belong to the settings.
         """
-        return cls(settings, interchange.read_vocabulary(text, settings))
+        kind = SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
+        return cls(settings, kind.from_json(text, settings))
 
     def to_json(self) -> str:
         """Return a ``tokenizer.json`` that Hugging Face's ``tokenizers.Tokenizer.from_str`` reads too.
@@ -104,21 +100,21 @@ class Tokenizer:
         reserve no OOV, it gives unknown tokens the id ``vocabulary_size``, which is for the reader to drop.
         ``morpheme`` files hold the vocabulary only: they expect morphemes separated by spaces.
         """
-        return interchange.write_vocabulary(self._vocabulary, self.settings)
+        return self._lookup.to_json()
 
     @property
     def vocabulary_size(self) -> int:
         """Number of ids, reserved ones included; may be below the settings' limit."""
-        return len(self._vocabulary)
+        return len(self._lookup.vocabulary)
 
     def vocabulary(self) -> list[str]:
         """Return the token of every id, reserved ones as ``[PAD]`` and so on."""
-        return self._vocabulary.names()
+        return self._lookup.vocabulary.names()
 
     @property
     def unknown_id(self) -> int | None:
         """The id of unknown tokens; None where they are dropped."""
-        return self._vocabulary.reserved_id("oov")
+        return self._lookup.vocabulary.reserved_id("oov")
 
     def encode(self, texts: Iterable[str] | pl.Series) -> tuple[Ids, npt.NDArray[np.int64]]:
         """Return the sequences of ``texts``.
@@ -209,14 +205,6 @@ class Tokenizer:
         if settings.pad_side == "before":
             return [(0, 0)] * n_pad + spans
         return spans + [(n_characters, n_characters)] * n_pad
-
-
-def _splitter(settings: TextSettings) -> Splitter:
-    if settings.tokenizer == "word":
-        return word_splitter(filter_punctuation=settings.filter_punctuation)
-    if settings.tokenizer == "char":
-        return CharacterSplitter()
-    raise TokenizerError(f"tokenizer {settings.tokenizer!r} is not available")
 
 
 def _normalised(texts: Iterable[str] | pl.Series, settings: TextSettings) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tokens a model knows, in the order of their ids."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -46,14 +46,6 @@ class Vocabulary:
     def reserved_id(self, token: Reserved) -> int | None:
         """Return the id of a reserved token, or None where it does not exist."""
         return self.reserved.index(token) if token in self.reserved else None
-
-
-def count_tokens(texts: Iterable[Iterable[str]]) -> Counter[str]:
-    """Count tokens over texts; keys are in the order of first occurrence."""
-    counts: Counter[str] = Counter()
-    for tokens in texts:
-        counts.update(tokens)
-    return counts
 
 
 def most_frequent(counts: Counter[str], *, limit: int, min_frequency: int) -> list[str]:

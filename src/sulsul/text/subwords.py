@@ -1,0 +1,160 @@
+"""Token ids by byte pair encoding learned on the training texts (Sennrich, Haddow and Birch, 2016)."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sulsul.errors import TokenizerError
+from sulsul.text import interchange
+from sulsul.text.arrangement import UNKNOWN, Counts, Ids
+from sulsul.text.settings import TextSettings
+from sulsul.text.splitting import word_splitter
+from sulsul.text.vocabulary import Vocabulary, most_frequent
+
+if TYPE_CHECKING:
+    import tokenizers
+
+SPACE_MARK = "\u2581"
+"""Stands for the white space before a word, as in SentencePiece."""
+
+_LINE_WORDS = 1000  # words handed to the trainer at once
+
+
+class SubwordLookup:
+    """Cuts words into pieces by learned merges; the work is done by :mod:`tokenizers`.
+
+    Words are first cut at white space and at punctuation, which is always a piece of its own, so no piece spans two
+    words and no text can spell a reserved token.
+
+    Parameters
+    ----------
+    settings
+        Decide the reserved ids.
+    tokenizer
+        A BPE tokenizer of Hugging Face's whose ids are final.
+    vocabulary
+        Its pieces.
+    """
+
+    def __init__(self, settings: TextSettings, tokenizer: "tokenizers.Tokenizer", vocabulary: Vocabulary) -> None:
+        self.vocabulary = vocabulary
+        self._tokenizer = tokenizer
+        unknown = vocabulary.reserved_id("oov")
+        self._unknown_id = len(vocabulary) if unknown is None else unknown
+
+    @classmethod
+    def fit(cls, chunks: Iterable[Sequence[str]], settings: TextSettings) -> "SubwordLookup":
+        """Learn pieces from normalised texts, given in chunks. The same texts always give the same pieces.
+
+        Raises
+        ------
+        TokenizerError
+            If the vocabulary leaves room for fewer than two pieces.
+        """
+        n_pieces = settings.vocabulary_size - len(settings.reserved)
+        if n_pieces < 2:
+            raise TokenizerError(
+                f"vocabulary_size is {settings.vocabulary_size}, {len(settings.reserved)} ids of it reserved: subwords "
+                "need room for two pieces or more, and thousands are usual. Raise vocabulary_size."
+            )
+        model = _train(_count_words(chunks), n_pieces, settings.min_frequency)
+        pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
+        vocabulary = Vocabulary(settings.reserved, pieces)
+        return cls(settings, _build(vocabulary, model["merges"], settings), vocabulary)
+
+    @classmethod
+    def from_json(cls, text: str, settings: TextSettings) -> "SubwordLookup":
+        """Rebuild from what :meth:`to_json` returned.
+
+        Raises
+        ------
+        TokenizerError
+            If the text is not such a file or does not belong to the settings.
+        """
+        model = interchange.read_model(text, "BPE")
+        vocabulary = interchange.vocabulary_of(model, settings)
+        try:
+            return cls(settings, _build(vocabulary, model["merges"], settings), vocabulary)
+        except Exception as error:  # the library raises bare Exception for a merge outside the vocabulary
+            raise TokenizerError(f"tokenizer.json: the merges are malformed ({error}). Restore the file.") from error
+
+    def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
+        """Return the ids of all texts in a row, unknown ones as -1, and how many each text has."""
+        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+        per_text = [np.array(encoding.ids, np.int32) for encoding in encodings]
+        flat = np.concatenate([np.zeros(0, np.int32), *per_text])
+        flat[flat == self._unknown_id] = UNKNOWN
+        return flat, np.array([len(ids) for ids in per_text], np.int64)
+
+    def spans(self, text: str) -> Iterable[tuple[int, int, int]]:
+        """Return id, first character and the character after the last one of every token."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        for piece, (start, end) in zip(encoding.ids, encoding.offsets, strict=True):
+            yield (UNKNOWN if piece == self._unknown_id else piece), start, end
+
+    def to_json(self) -> str:
+        """Return a ``tokenizer.json``."""
+        return str(self._tokenizer.to_str(pretty=True))
+
+
+def _count_words(chunks: Iterable[Sequence[str]]) -> Counter[str]:
+    splitter = word_splitter(filter_punctuation=False)
+    counts: Counter[str] = Counter()
+    for chunk in chunks:
+        for words in splitter.cut(chunk):
+            counts.update(words)
+    return counts
+
+
+def _train(words: Counter[str], n_pieces: int, min_frequency: int) -> dict[str, Any]:
+    """Return the trainer's model: vocabulary and merges."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, trainers
+
+    alphabet = _alphabet(words, n_pieces, min_frequency)
+    if not alphabet:
+        return {"vocab": {}, "merges": []}
+    trainer = trainers.BpeTrainer(
+        vocab_size=n_pieces,
+        min_frequency=min_frequency,
+        show_progress=False,
+        # Left to itself the trainer breaks ties between rare characters at random. Naming as many as it may keep
+        # leaves it no choice.
+        initial_alphabet=alphabet,
+        limit_alphabet=len(alphabet),
+    )
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    tokenizer.train_from_iterator(_repeated(words), trainer)
+    model: dict[str, Any] = json.loads(tokenizer.to_str())["model"]
+    return model
+
+
+def _alphabet(words: Counter[str], n_pieces: int, min_frequency: int) -> list[str]:
+    """Return the characters that are pieces themselves: the mark and the most frequent, about half of all pieces."""
+    characters: Counter[str] = Counter()
+    for word, count in words.items():
+        for character in word:
+            characters[character] += count
+    kept = most_frequent(characters, limit=max(n_pieces // 2, 2) - 1, min_frequency=min_frequency)
+    return [SPACE_MARK, *(character for character in kept if character != SPACE_MARK)] if kept else []
+
+
+def _repeated(words: Counter[str]) -> Iterator[str]:
+    """Yield each word as often as it was counted: the trainer takes texts, not counts."""
+    for word, count in words.items():
+        marked = f"{SPACE_MARK}{word} "
+        for begin in range(0, count, _LINE_WORDS):
+            yield marked * min(_LINE_WORDS, count - begin)
+
+
+def _build(vocabulary: Vocabulary, merges: Sequence[Any], settings: TextSettings) -> "tokenizers.Tokenizer":
+    from tokenizers import Tokenizer, models
+
+    ids, unknown = interchange.ids_with_unknown(vocabulary)
+    pairs = [(str(left), str(right)) for left, right in merges]
+    tokenizer = Tokenizer(models.BPE(ids, pairs, unk_token=unknown))
+    interchange.add_pipeline(tokenizer, settings)
+    return tokenizer
