@@ -3,7 +3,8 @@
 import errno
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,15 +28,14 @@ def output_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path} cannot be written: {reason}.")
 
 
-def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file through a temporary name in the same folder, fsync, then rename.
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a temporary file in the same folder; when the block ends well, fsync it and rename it to ``path``.
 
     Parameters
     ----------
     path
         The file to replace or create; its folder must exist.
-    write
-        Called with the open binary file.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
-            write(file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         mask = os.umask(0)
@@ -62,9 +62,15 @@ def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a whole file as :func:`replacing` does."""
+    with replacing(path) as file:
+        file.write(content)
+
+
 def write_text_atomically(path: Path, text: str) -> None:
     """Write UTF-8 text as :func:`write_atomically` does."""
-    write_atomically(path, lambda file: file.write(text.encode("utf-8")))
+    write_atomically(path, text.encode("utf-8"))
 
 
 def sync_folder(folder: Path) -> None:

@@ -9,6 +9,7 @@ from sklearn.model_selection import train_test_split
 from sulsul.errors import SpecificationError
 from sulsul.model import Classifier, summarise
 from sulsul.recipes import load_recipe, recipe_names, unpadded
+from sulsul.recipes.registry import OURS
 from sulsul.specification import RunSpecification
 
 EXPECTED = {
@@ -39,7 +40,7 @@ def build(specification: RunSpecification) -> Classifier:
 
 
 def test_every_experiment_and_its_twin_is_there() -> None:
-    assert set(recipe_names()) == EXPECTED | {f"{name}-unpadded" for name in EXPECTED}
+    assert set(recipe_names()) == OURS | EXPECTED | {f"{name}-unpadded" for name in EXPECTED}
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -47,7 +48,7 @@ def test_recipe_is_complete(name: str) -> None:
     specification = load_recipe(name)
     assert specification.name == name
     assert specification.description
-    assert specification.data.source in {"imdb", "seoul-120"}
+    assert name in OURS or specification.data.source in {"imdb", "seoul-120"}
     assert RunSpecification.from_toml(specification.to_toml()) == specification
     build(specification)
 

@@ -1,4 +1,4 @@
-"""Recipes by name: one TOML file each, and a twin of each on the true lengths."""
+"""Recipes by name: one TOML file each, and a twin of each notebook's experiment on the true lengths."""
 
 from pathlib import Path
 
@@ -7,20 +7,22 @@ from sulsul.model.specification import OneHotInput
 from sulsul.specification import RunSpecification
 
 UNPADDED_SUFFIX = "-unpadded"
+OURS = frozenset({"default", "demo"})
+"""Recipes that are not experiments of the notebooks."""
 
 _FOLDER = Path(__file__).parent
 
 
 def recipe_names() -> tuple[str, ...]:
-    """Return the names of all recipes, each followed by its twin on the true lengths.
+    """Return the names of all recipes; a notebook's experiment is followed by its twin on the true lengths.
 
     Examples
     --------
-    >>> recipe_names()[:2]
-    ('imdb-embedding-rnn', 'imdb-embedding-rnn-unpadded')
+    >>> recipe_names()[:4]
+    ('default', 'demo', 'imdb-embedding-rnn', 'imdb-embedding-rnn-unpadded')
     """
     stems = sorted(path.stem for path in _FOLDER.glob("*.toml"))
-    return tuple(name for stem in stems for name in (stem, stem + UNPADDED_SUFFIX))
+    return tuple(name for stem in stems for name in ((stem,) if stem in OURS else (stem, stem + UNPADDED_SUFFIX)))
 
 
 def load_recipe(name: str) -> RunSpecification:

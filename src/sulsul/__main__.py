@@ -1,0 +1,5 @@
+"""``python -m sulsul``."""
+
+from sulsul.cli import main
+
+main()

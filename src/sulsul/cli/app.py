@@ -1,0 +1,41 @@
+"""The commands and their options; each calls one function of the package and prints what it returns."""
+
+import typer
+
+from sulsul.cli.datasets import datasets_app
+from sulsul.cli.evaluate import evaluate
+from sulsul.cli.predict import predict
+from sulsul.cli.recipe import recipe_app
+from sulsul.cli.train import demo, train
+
+app = typer.Typer(
+    name="sulsul",
+    help="Recurrent text classifiers you can trust: fast on the CPU, judged honestly.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from sulsul import __version__
+
+        typer.echo(f"sulsul {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Print the version."),
+) -> None:
+    del version
+
+
+app.command()(demo)
+app.command()(train)
+app.command()(evaluate)
+app.command()(predict)
+app.add_typer(recipe_app, name="recipe")
+app.add_typer(datasets_app, name="datasets")

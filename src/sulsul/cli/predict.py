@@ -1,0 +1,59 @@
+"""``sulsul predict``."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sulsul.cli.options import DataArgument, EncodingOption, IdOption, TextOption, comma_separated
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `train` left.")],
+    data: DataArgument = None,
+    string: Annotated[
+        list[str] | None, typer.Option("--string", "-s", metavar="TEXT", help="A text itself. May be repeated.")
+    ] = None,
+    text: TextOption = None,
+    identifier: IdOption = None,
+    encoding: EncodingOption = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Instead of standard output.")
+    ] = None,
+    format: Annotated[
+        str | None, typer.Option("--format", metavar="csv|jsonl", help="Default: by the output's name, else csv.")
+    ] = None,
+) -> None:
+    """Classify texts: those of DATA, of standard input (`-`, a text a line), or given with --string.
+
+    Writes a line per text: its row (and id), the label, its probability, and the probability of every class.
+    """
+    from sulsul.corpora import DataSettings
+    from sulsul.errors import UsageError
+    from sulsul.predictions import predict_source, predict_strings, write_predictions
+    from sulsul.predictor import Predictor
+
+    if (data is None) == (not string):
+        raise UsageError("give the texts once: as DATA, as - for standard input, or with --string.")
+    chosen = _output_format(format, output)
+    predictor = Predictor.load(run)
+    if string:
+        rows = predict_strings(predictor, string)
+    else:
+        trained_on = predictor.bundle.specification.data
+        columns = comma_separated(text) or (trained_on.text if data != "-" else ())
+        settings = DataSettings(source=data, text=columns, id=identifier, encoding=encoding or "auto")
+        rows = predict_source(predictor, settings)
+    write_predictions(rows, predictor, with_ids=identifier is not None, output=output, format=chosen)
+
+
+def _output_format(format: str | None, output: Path | None) -> Literal["csv", "jsonl"]:
+    from sulsul.errors import UsageError
+
+    if format is None:
+        return "jsonl" if output is not None and output.suffix in {".jsonl", ".ndjson"} else "csv"
+    if format == "csv":
+        return "csv"
+    if format == "jsonl":
+        return "jsonl"
+    raise UsageError(f"--format {format}: choose csv or jsonl.")

@@ -1,0 +1,89 @@
+"""Running one specification from the command line: progress, the printed result, Ctrl-C."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sulsul.model.classifier import Classifier
+    from sulsul.preparation import PreparedData
+    from sulsul.specification import RunSpecification
+
+_DEFAULT_FOLDER = Path("runs")
+
+
+def command_line() -> str:
+    """Return the command that was typed, quoted for a shell."""
+    return shlex.join(["sulsul", *sys.argv[1:]])
+
+
+def new_folder(name: str) -> Path:
+    """Return the first of ``runs/NAME``, ``runs/NAME-2``, … that does not exist."""
+    folder, number = _DEFAULT_FOLDER / name, 1
+    while folder.exists():
+        number += 1
+        folder = _DEFAULT_FOLDER / f"{name}-{number}"
+    return folder
+
+
+def run_and_print(specification: "RunSpecification", *, output: Path | None, baselines: bool, resume: bool) -> None:
+    """Run a specification with progress on standard error, and print its result on standard output."""
+    from rich.console import Console
+
+    from sulsul.errors import UsageError
+    from sulsul.experiment import Listener, run_experiment
+    from sulsul.report import render_terminal
+    from sulsul.training.interruption import StopOnSignal
+    from sulsul.training.progress import TrainingProgress
+
+    if resume and output is None:
+        raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
+    folder = output or new_folder(specification.name)
+    progress_console = Console(stderr=True)
+    with TrainingProgress(progress_console) as progress, StopOnSignal() as stop:
+        outcome = run_experiment(
+            specification,
+            folder,
+            command=command_line(),
+            baselines=baselines,
+            resume=resume,
+            listener=Listener(
+                on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
+                on_batch=progress.on_batch,
+                on_epoch=progress.on_epoch,
+                on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
+                stop_requested=stop,
+            ),
+        )
+    console = Console()
+    console.print(render_terminal(outcome.record))
+    console.print(f"run: {folder}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
+    if outcome.record.training is not None and outcome.record.training.stopped == "interrupted":
+        progress_console.print(
+            f"interrupted: the best epoch so far was kept; continue with -o {folder} --resume.", highlight=False
+        )
+        raise SystemExit(130)
+
+
+def _print_prepared(console: "Console", data: "PreparedData", classifier: "Classifier") -> None:
+    from sulsul.model.summary import summarise
+
+    audit = data.corpus.audit
+    sizes = ", ".join(f"{len(split.rows):,} {name}" for name, split in data.splits.items())
+    lines = [f"{data.corpus.source}: {len(data.corpus):,} texts, {len(data.labels.classes)} classes ({sizes})"]
+    if audit.guess:
+        lines.append(audit.guess)
+    counted = {
+        "empty": audit.n_empty,
+        "missing": audit.n_missing,
+        "reading “nan” or the like": audit.n_nan_text,
+        "without a label, left out": audit.n_without_label,
+        "of other classes, left out": audit.n_dropped_by_class,
+    }
+    if odd := [f"{n:,} {what}" for what, n in counted.items() if n]:
+        lines.append(f"texts {'; '.join(odd)}")
+    console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
+    console.print(summarise(classifier).render(), highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,68 @@
+"""``sulsul train`` and ``sulsul demo``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sulsul.cli.options import (
+    ClassesOption,
+    DataArgument,
+    EncodingOption,
+    IdOption,
+    LabelOption,
+    OutputOption,
+    SetOption,
+    TextOption,
+    build_specification,
+    override_data,
+)
+
+
+def train(
+    data: DataArgument = None,
+    text: TextOption = None,
+    label: LabelOption = None,
+    output: OutputOption = None,
+    recipe: Annotated[str | None, typer.Option(help="A named recipe; see `sulsul recipe list`.")] = None,
+    spec: Annotated[Path | None, typer.Option(metavar="FILE", help="A specification in TOML.")] = None,
+    settings: SetOption = None,
+    validation: Annotated[str | None, typer.Option(metavar="DATA", help="A separate validation file.")] = None,
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="A separate test file.")] = None,
+    identifier: IdOption = None,
+    encoding: EncodingOption = None,
+    keep_classes: ClassesOption = None,
+    baselines: Annotated[bool, typer.Option(help="Also fit the linear baselines.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
+) -> None:
+    """Train a classifier on a table of labelled texts and say honestly how good it is."""
+    from sulsul.cli.running import run_and_print
+    from sulsul.errors import UsageError
+
+    specification = override_data(
+        build_specification(recipe, spec, settings),
+        source=data,
+        text=text,
+        label=label,
+        identifier=identifier,
+        encoding=encoding,
+        keep_classes=keep_classes,
+    )
+    split_update = {"validation_source": validation, "test_source": test}
+    given = {key: value for key, value in split_update.items() if value is not None}
+    split = specification.split.model_validate({**specification.split.model_dump(), **given})
+    specification = specification.model_copy(update={"split": split})
+    if specification.data.source is None:
+        raise UsageError("give the DATA to train on: a file, a glob, a folder or a named data set.")
+    run_and_print(specification, output=output, baselines=baselines, resume=resume)
+
+
+def demo(output: OutputOption = None) -> None:
+    """Train on the bundled synthetic corpus, in which word order decides, and open the report."""
+    from sulsul.cli.running import run_and_print
+    from sulsul.recipes import load_recipe
+    from sulsul.sample import sample_path
+
+    specification = load_recipe("demo")
+    data = specification.data.model_copy(update={"source": str(sample_path())})
+    run_and_print(specification.model_copy(update={"data": data}), output=output, baselines=True, resume=False)

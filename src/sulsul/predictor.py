@@ -1,0 +1,99 @@
+"""Texts in, probabilities out, with the very pipeline the classifier was trained with."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from sulsul.batching import EncodedCorpus
+from sulsul.bundle import Bundle
+from sulsul.inference import predict_logits
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one text.
+
+    Attributes
+    ----------
+    labels
+        The most probable class; for a multi-label task every label above its threshold, possibly none.
+    probability
+        Of the most probable class.
+    probabilities
+        Of every class, in the order of :attr:`Predictor.classes`.
+    """
+
+    labels: tuple[str, ...]
+    probability: float
+    probabilities: tuple[float, ...]
+
+
+class Predictor:
+    """A trained classifier ready for use.
+
+    Parameters
+    ----------
+    bundle
+        What :meth:`sulsul.bundle.Bundle.load` read.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+
+    @classmethod
+    def load(cls, folder: Path | str, *, backend: str | None = None) -> "Predictor":
+        """Read a run's folder.
+
+        Raises
+        ------
+        BundleError
+            If the folder is not a complete, unaltered bundle.
+        """
+        return cls(Bundle.load(Path(folder), backend=backend))
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the C classes."""
+        return self.bundle.labels.classes
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+        return self.bundle.labels.multi_label
+
+    def encode(self, texts: Iterable[str]) -> EncodedCorpus:
+        """Return the texts as token ids."""
+        token_ids, offsets = self.bundle.tokenizer.encode(texts)
+        return EncodedCorpus(token_ids, offsets)
+
+    def logits(self, encoded: EncodedCorpus) -> npt.NDArray[np.floating]:
+        """Return the logits (B, L) of encoded texts."""
+        return predict_logits(self.bundle.classifier, encoded)
+
+    def probabilities_of_logits(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+        """Return the class probabilities (B, C) of logits (B, L)."""
+        probabilities: npt.NDArray[np.floating] = self.bundle.classifier.probabilities(torch.from_numpy(logits)).numpy()
+        return probabilities
+
+    def probabilities(self, texts: Iterable[str]) -> npt.NDArray[np.floating]:
+        """Return the class probabilities of texts, shape (B, C); an empty text is legal.
+
+        Raises
+        ------
+        TokenizerError
+            If a text is not a string.
+        """
+        return self.probabilities_of_logits(self.logits(self.encode(texts)))
+
+    def predict(self, texts: Iterable[str]) -> list[Prediction]:
+        """Return one prediction per text; raises as :meth:`probabilities` does."""
+        return [self._prediction(row) for row in self.probabilities(texts).tolist()]
+
+    def _prediction(self, probabilities: Sequence[float]) -> Prediction:
+        best = max(range(len(probabilities)), key=probabilities.__getitem__)
+        chosen = [c for c, p in enumerate(probabilities) if p > 0.5] if self.multi_label else [best]
+        return Prediction(tuple(self.classes[c] for c in chosen), probabilities[best], tuple(probabilities))

@@ -1,0 +1,97 @@
+"""From a specification to encoded splits: read, split, fit on the training split only, encode."""
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from sulsul.batching import EncodedCorpus
+from sulsul.corpora import Corpus, read_splits
+from sulsul.report.record import Split
+from sulsul.specification import RunSpecification
+from sulsul.text import LabelEncoder, Tokenizer
+
+_SPLITS: tuple[Split, ...] = tuple(name for name in get_args(Split) if name != "data")
+
+
+@dataclass(frozen=True)
+class PreparedSplit:
+    """One split.
+
+    Attributes
+    ----------
+    rows
+        int64 (B,): positions in the corpus.
+    encoded
+        Token ids and class ids.
+    full_lengths
+        int64 (B,): lengths in tokens before truncation and padding.
+    """
+
+    rows: npt.NDArray[np.int64]
+    encoded: EncodedCorpus
+    full_lengths: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """Everything a run trains on and is judged by; only ``train`` was used to fit anything.
+
+    ``splits`` holds the splits that have texts; ``split_note`` says in words how they were made.
+    """
+
+    corpus: Corpus
+    tokenizer: Tokenizer
+    labels: LabelEncoder
+    splits: dict[Split, PreparedSplit]
+    split_note: str
+
+    @property
+    def train(self) -> PreparedSplit:
+        """The training split."""
+        return self.splits["train"]
+
+    def texts(self, split: Split) -> pl.Series:
+        """Return the texts of a split in its order."""
+        return self.corpus.texts.gather(pl.Series(self.splits[split].rows, dtype=pl.Int64))
+
+
+def prepare(specification: RunSpecification) -> PreparedData:
+    """Read, split, fit the tokenizer and the labels on the training split, and encode every split.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be read, split or labelled as asked.
+    SpecificationError
+        If the model's output cannot express the classes found.
+    """
+    corpus, splits = read_splits(specification.data, specification.split)
+    train = corpus.select(splits.train)
+    assert train.labels is not None  # read_splits refuses a source without labels
+    labels = LabelEncoder.fit(train.labels)
+    specification.model.resolved_output(len(labels.classes), multi_label=labels.multi_label)
+    tokenizer = Tokenizer.fit(train.texts, specification.text)
+    prepared = {
+        name: encode_rows(corpus, rows, tokenizer, labels) for name in _SPLITS if len(rows := getattr(splits, name))
+    }
+    return PreparedData(corpus, tokenizer, labels, prepared, splits.note)
+
+
+def encode_rows(
+    corpus: Corpus, rows: npt.NDArray[np.int64], tokenizer: Tokenizer, labels: LabelEncoder
+) -> PreparedSplit:
+    """Return the texts and labels of some rows as ids.
+
+    Raises
+    ------
+    LabelError
+        If a row has no label, or one that the encoder does not know.
+    """
+    part = corpus.select(rows)
+    assert part.labels is not None
+    encoded = tokenizer.encode_with_lengths(part.texts)
+    class_ids = labels.encode(part.labels, part.rows, source=corpus.source)
+    return PreparedSplit(rows, EncodedCorpus(encoded.token_ids, encoded.offsets, class_ids), encoded.full_lengths)
