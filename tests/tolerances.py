@@ -9,3 +9,15 @@ FINITE_DIFFERENCE = 1e-8
 
 # Two float64 computations of the same sums in another order, values of order 1, at most some hundred terms.
 FLOAT64_REORDERED = 1e-12
+
+# The native layer against the float64 reference, largest error relative to the largest value (at least 1). About 30
+# steps of sums of at most some hundred terms of order 1, each rounded to 6e-8, and activations good to 3e-7.
+NATIVE_FLOAT32 = 3e-6
+# float32 products on AMX: each factor is two bfloat16 halves, 16 bits together, so a product is good to 1.1e-5.
+NATIVE_FLOAT32_SPLIT = 5e-5
+NATIVE_FLOAT64 = 2e-14
+
+# Activations over [-20, 20], absolute; float: reciprocal and polynomial, see cpp/simd/activations.h.
+LOGISTIC_FLOAT32 = 1.5e-7
+TANH_FLOAT32 = 3e-7
+ACTIVATION_FLOAT64 = 1e-15

@@ -27,7 +27,7 @@ def cell_id(cell: Cell) -> str:
 
 
 def batch_sizes_of(lengths: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Number of sequences that reach each timestep."""
+    """Return the number of sequences that reach each timestep."""
     lengths = np.asarray(lengths, dtype=np.int64)
     longest = int(lengths.max(initial=0))
     return np.array([(lengths > t).sum() for t in range(longest)], dtype=np.int64)

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 import torch
+from tests.kernels.layers import CELLS, Layer, cell_id, random_layer
+from tests.tolerances import FINITE_DIFFERENCE, FINITE_DIFFERENCE_STEP, FLOAT64_REORDERED
 
 from sulsul.kernels.cell import Cell
 from sulsul.kernels.reference import layer_backward, layer_forward, logistic, sequence_rows
-from tests.kernels.layers import CELLS, Layer, cell_id, random_layer
-from tests.tolerances import FINITE_DIFFERENCE, FINITE_DIFFERENCE_STEP, FLOAT64_REORDERED
 
 INPUTS = ("inputs", "kernel", "recurrent_kernel", "bias", "h0", "c0")
 

@@ -1,0 +1,28 @@
+// Recurrent weights in the order the step kernels read them: panels a few vectors wide, depth after depth.
+#pragma once
+
+#include <cstdint>
+
+#include "recurrence/step.h"
+#include "runtime/workspace.h"
+
+namespace sulsul {
+
+// A panel is [depth][vectors][lanes]. Forward panels hold all gates of one vector of units (LSTM 4, GRU 3 or,
+// with the reset before the product, 2 followed by panels of U_h alone); elsewhere a panel is up to
+// kPanelVectors neighbouring vectors of columns. Columns behind H are zeros.
+constexpr std::int64_t kPanelVectors = 4;
+
+template <class T>
+class PackedRecurrence {
+ public:
+  // recurrent_kernel (H, G·H), bias as Cell::bias_size(). `with_backward` packs U^T too.
+  void pack(const Cell& cell, const T* recurrent_kernel, const T* bias, bool with_backward);
+  const StepWeights<T>& weights() const { return weights_; }
+
+ private:
+  StepWeights<T> weights_;
+  AlignedBuffer buffer_;
+};
+
+}  // namespace sulsul

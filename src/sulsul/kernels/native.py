@@ -1,0 +1,320 @@
+"""The native recurrent layer: thin, typed calls into the extension.
+
+Arrays may be NumPy arrays or anything else in memory that supports the array interchange protocol (``__dlpack__``),
+such as torch tensors; nothing is copied. They must be C-contiguous and of one dtype, float32 or float64. Integers are
+int64.
+
+Layouts, equations and the packed batch are those of :mod:`sulsul.kernels.reference`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sulsul.errors import KernelError
+from sulsul.kernels import _native
+from sulsul.kernels.cell import Cell
+
+Array = Any  # numpy.ndarray, torch.Tensor, …: no common static type exists
+Allocate = Callable[[tuple[int, ...]], Array]
+Precision = Literal["float32", "bf16"]
+InstructionSet = Literal["scalar", "avx2", "avx512", "amx"]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Token ids in place of dense rows.
+
+    Attributes
+    ----------
+    token_ids
+        (N,) int64, in packed order.
+    embedding
+        (V, I), or None: each token is a one-hot row, which never exists, and the kernel has V rows.
+    """
+
+    token_ids: Array
+    embedding: Array | None = None
+
+
+@dataclass(frozen=True)
+class Weights:
+    """One direction's weights: (I, G·H), (H, G·H) and ``Cell.bias_shape``."""
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+
+
+@dataclass(frozen=True)
+class State:
+    """One direction's hidden and cell state, (B, H) each, or None for zeros (or, for a result, not asked for)."""
+
+    h: Array | None = None
+    c: Array | None = None
+
+
+@dataclass(frozen=True)
+class Forward:
+    """Result of :func:`layer_forward`.
+
+    Attributes
+    ----------
+    hidden
+        (N, D·H), or None where only final states were asked for.
+    final
+        State of each direction after its last step.
+    saved
+        For :func:`layer_backward`: for each direction what the cell keeps, or None.
+    """
+
+    hidden: Array | None
+    final: tuple[State, ...]
+    saved: tuple[tuple[Array | None, Array | None], ...]
+
+
+@dataclass(frozen=True)
+class DirectionGradients:
+    """Gradients of one direction's weights and initial states; ``h0`` and ``c0`` are None unless asked for."""
+
+    kernel: Array
+    recurrent_kernel: Array
+    bias: Array
+    h0: Array | None = None
+    c0: Array | None = None
+
+
+@dataclass(frozen=True)
+class Backward:
+    """Result of :func:`layer_backward`.
+
+    Attributes
+    ----------
+    inputs
+        Gradient of the dense rows (N, I), or of the embedding (V, I); None for one-hot tokens or if not asked for.
+    directions
+        Gradients of each direction.
+    """
+
+    inputs: Array | None
+    directions: tuple[DirectionGradients, ...]
+
+
+def layer_forward(
+    cell: Cell,
+    inputs: Array | Tokens,
+    batch_sizes: Array,
+    n_sequences: int,
+    weights: Sequence[Weights],
+    *,
+    initial: Sequence[State] | None = None,
+    training: bool = False,
+    sequence_output: bool = True,
+    precision: Precision = "float32",
+    empty: Allocate | None = None,
+) -> Forward:
+    """Run a recurrent layer in one or both directions.
+
+    Parameters
+    ----------
+    cell
+        Which recurrence.
+    inputs
+        Dense rows (N, I), or tokens.
+    batch_sizes
+        Number of sequences that reach each timestep, (T,) int64, not increasing.
+    n_sequences
+        Number of sequences B, those of length 0 included.
+    weights
+        One element for each direction; the second runs every sequence from its end.
+    initial
+        Initial state of each direction; zeros by default.
+    training
+        Keep what :func:`layer_backward` needs.
+    sequence_output
+        Return every hidden state. Training does so always.
+    precision
+        How float32 products are computed where the processor has AMX: ``"float32"`` splits each factor into three
+        products (error about 3e-6), ``"bf16"`` rounds it (4e-3).
+    empty
+        Makes an uninitialised array of a shape for each result; NumPy arrays of the weights' dtype by default.
+
+    Raises
+    ------
+    KernelError
+        If an array has the wrong shape, dtype or layout, or a token id is outside the vocabulary.
+    """
+    empty = empty or _numpy_like(weights[0].kernel)
+    units = int(weights[0].recurrent_kernel.shape[0])
+    n_rows = _n_rows(inputs)
+    final = tuple(
+        State(empty((n_sequences, units)), empty((n_sequences, units)) if cell.has_cell_state else None)
+        for _ in weights
+    )
+    hidden = empty((n_rows, len(weights) * units)) if sequence_output or training else None
+    saved = tuple(_empty_saved(cell, n_rows, units, empty) if training else (None, None) for _ in weights)
+    _call(
+        _native.layer_forward,
+        *_common(cell, inputs, batch_sizes, n_sequences, weights, initial),
+        hidden,
+        [(state.h, state.c) for state in final],
+        saved,
+        precision,
+    )
+    return Forward(hidden, final, saved)
+
+
+def layer_backward(
+    cell: Cell,
+    forward: Forward,
+    inputs: Array | Tokens,
+    batch_sizes: Array,
+    n_sequences: int,
+    weights: Sequence[Weights],
+    d_hidden: Array | None,
+    d_final: Sequence[State] | None = None,
+    *,
+    initial: Sequence[State] | None = None,
+    input_gradient: bool = True,
+    initial_gradient: bool = False,
+    precision: Precision = "float32",
+    empty: Allocate | None = None,
+) -> Backward:
+    """Return the gradients of a loss by back-propagation through time.
+
+    Parameters
+    ----------
+    forward
+        Result of :func:`layer_forward` with ``training=True`` for the same arguments. It is only read.
+    d_hidden, d_final
+        Gradient of the loss with respect to ``forward.hidden`` and ``forward.final``; None for zeros.
+    input_gradient, initial_gradient
+        Whether the gradients of the inputs (or embedding) and of the initial states are wanted.
+
+    Raises
+    ------
+    KernelError
+        As :func:`layer_forward`.
+    """
+    empty = empty or _numpy_like(weights[0].kernel)
+    units = int(weights[0].recurrent_kernel.shape[0])
+    directions = tuple(_empty_gradients(cell, w, n_sequences, units, initial_gradient, empty) for w in weights)
+    tokens = isinstance(inputs, Tokens)
+    source: Array = inputs.embedding if isinstance(inputs, Tokens) else inputs
+    d_inputs = empty(tuple(source.shape)) if input_gradient and source is not None else None
+    _call(
+        _native.layer_backward,
+        *_common(cell, inputs, batch_sizes, n_sequences, weights, initial),
+        forward.hidden,
+        forward.saved,
+        d_hidden,
+        [(state.h, state.c) for state in d_final or [State()] * len(weights)],
+        [(g.kernel, g.recurrent_kernel, g.bias, g.h0, g.c0) for g in directions],
+        None if tokens else d_inputs,
+        d_inputs if tokens else None,
+        precision,
+    )
+    return Backward(d_inputs, directions)
+
+
+def detected_instruction_set() -> InstructionSet:
+    """Return the best instruction set of this machine."""
+    name: InstructionSet = _native.detected_isa()
+    return name
+
+
+def active_instruction_set() -> InstructionSet:
+    """Return the instruction set in use: the detected one, or that of the environment variable ``SULSUL_ISA``."""
+    name: InstructionSet = _native.active_isa()
+    return name
+
+
+def force_instruction_set(name: InstructionSet) -> None:
+    """Use an instruction set from now on, in every thread.
+
+    Raises
+    ------
+    KernelError
+        If it is unknown, or this machine lacks it.
+    """
+    _call(_native.force_isa, name)
+
+
+def thread_count() -> int:
+    """Return the number of threads the kernels use, the caller included. Results do not depend on it."""
+    n: int = _native.thread_count()
+    return n
+
+
+def set_thread_count(n: int) -> None:
+    """Set the number of threads.
+
+    Raises
+    ------
+    KernelError
+        Unless it is from 1 to 1024.
+    """
+    _call(_native.set_thread_count, n)
+
+
+def _call(function: Callable[..., None], *arguments: object) -> None:
+    try:
+        function(*arguments)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise KernelError(f"native recurrence: {error}") from error
+
+
+def _common(
+    cell: Cell,
+    inputs: Array | Tokens,
+    batch_sizes: Array,
+    n_sequences: int,
+    weights: Sequence[Weights],
+    initial: Sequence[State] | None,
+) -> tuple[object, ...]:
+    rows, token_ids, embedding = inputs, None, None
+    if isinstance(inputs, Tokens):
+        rows, token_ids, embedding = None, inputs.token_ids, inputs.embedding
+    return (
+        cell.kind,
+        cell.activation,
+        cell.reset_after,
+        batch_sizes,
+        n_sequences,
+        rows,
+        token_ids,
+        embedding,
+        [(w.kernel, w.recurrent_kernel, w.bias) for w in weights],
+        [(state.h, state.c) for state in initial or [State()] * len(weights)],
+    )
+
+
+def _n_rows(inputs: Array | Tokens) -> int:
+    rows: Array = inputs.token_ids if isinstance(inputs, Tokens) else inputs
+    return int(rows.shape[0])
+
+
+def _numpy_like(kernel: Array) -> Allocate:
+    dtype = np.asarray(kernel).dtype
+    return lambda shape: np.empty(shape, dtype=dtype)
+
+
+def _empty_saved(cell: Cell, n_rows: int, units: int, empty: Allocate) -> tuple[Array | None, Array | None]:
+    if cell.kind == "simple-rnn":
+        return None, None  # its hidden state says everything
+    return empty((n_rows, 4 * units)), empty((n_rows, units)) if cell.has_cell_state else None
+
+
+def _empty_gradients(
+    cell: Cell, weights: Weights, n_sequences: int, units: int, initial: bool, empty: Allocate
+) -> DirectionGradients:
+    state = (n_sequences, units)
+    return DirectionGradients(
+        empty(tuple(weights.kernel.shape)),
+        empty(tuple(weights.recurrent_kernel.shape)),
+        empty(tuple(weights.bias.shape)),
+        empty(state) if initial else None,
+        empty(state) if initial and cell.has_cell_state else None,
+    )
