@@ -128,8 +128,7 @@ def a_comparison():
     )
 
 
-@pytest.fixture(scope="session")
-def full_record():
+def build_full_record():
     true = np.random.default_rng(0).choice(3, size=428, p=[0.22, 0.26, 0.52])
     given = probabilities_for(true, 0.851, 1)
     simple = majority(np.repeat([0, 1, 2], [370, 440, 878]), true, n_classes=3)
@@ -170,7 +169,7 @@ def full_record():
                 mean=64.2,
                 longest=1989,
                 percentiles={"5": 8, "25": 20, "50": 35, "75": 71, "95": 221, "99": 402},
-                edges=tuple(range(0, 420, 20)),
+                edges=tuple(range(0, 440, 20)),
                 counts=(104, 320, 290, 205, 120, 88, 61, 44, 30, 22, 18, 14, 11, 9, 8, 6, 5, 4, 3, 2, 4),
                 max_length=200,
                 truncated_texts=0.062,
@@ -258,7 +257,16 @@ def full_record():
 
 
 @pytest.fixture(scope="session")
+def full_record():
+    return build_full_record()
+
+
+@pytest.fixture(scope="session")
 def compare_record(full_record):
+    return build_compare_record(full_record)
+
+
+def build_compare_record(full_record):
     return full_record.model_copy(
         update={
             "kind": "compare",

@@ -1,9 +1,9 @@
 """The record a run leaves: everything its report, its tables and a repetition need, and nothing of the model itself."""
 
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from sulsul.evaluation.baselines import BaselineScores
 from sulsul.evaluation.intervals import Interval
@@ -57,6 +57,7 @@ class DataSummary(_Frozen):
     label_column: str | None = None
     classes: tuple[str, ...]
     split_sizes: dict[Split, int] = {}
+    split_note: str = ""
     class_counts: dict[Split, tuple[int, ...]] = {}
     scripts: dict[str, float] = {}
 
@@ -88,6 +89,12 @@ class LengthSummary(_Frozen):
     truncated_texts: float = 0.0
     truncated_tokens: float = 0.0
     padding: float | None = None
+
+    @model_validator(mode="after")
+    def _one_count_per_bin(self) -> Self:
+        if len(self.edges) != len(self.counts) + 1:
+            raise ValueError("a histogram needs one edge more than counts")
+        return self
 
 
 class TextSummary(_Frozen):
