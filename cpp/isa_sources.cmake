@@ -22,6 +22,10 @@ endif()
 set(SULSUL_FLAGS_scalar -ffp-contract=off)
 set(SULSUL_FLAGS_avx2 -mavx2 -mfma -ffp-contract=off)
 set(SULSUL_FLAGS_avx512 ${SULSUL_FLAGS_avx2} -mavx512f -mavx512bw -mavx512dq -mavx512vl)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC's own AVX-512 header warns about itself (GCC bug 105593).
+  list(APPEND SULSUL_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
+endif()
 set(SULSUL_FLAGS_amx ${SULSUL_FLAGS_avx512} -mavx512bf16 -mamx-tile -mamx-bf16)
 
 function(sulsul_object_library name)

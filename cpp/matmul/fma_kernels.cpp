@@ -86,14 +86,6 @@ SULSUL_INLINE Base<T> base_of(bool first, const T* bias, const T* c, std::int64_
   return {bias, 0};
 }
 
-// c += bias for the rare case of an accumulating product with a bias.
-template <class T>
-void add_bias(std::int64_t m, std::int64_t n, const T* bias, T* c, std::int64_t c_stride) {
-  for (std::int64_t i = 0; i < m; ++i) {
-    for (std::int64_t j = 0; j < n; ++j) c[i * c_stride + j] += bias[j];
-  }
-}
-
 template <class T>
 void multiply_rows(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::int64_t a_stride,
                    const T* packed, const T* bias, bool accumulate, T* c, std::int64_t c_stride) {
@@ -122,10 +114,23 @@ void multiply_rows(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, s
 template <class T>
 void multiply(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::int64_t a_stride,
               const void* packed, const T* bias, bool accumulate, T* c, std::int64_t c_stride) {
-  if (accumulate && bias != nullptr) add_bias(m, n, bias, c, c_stride);
   for (std::int64_t i = 0; i < m; i += kMatmulRowBlock) {
     multiply_rows(smaller(kMatmulRowBlock, m - i), k, n, a + i * a_stride, a_stride,
                   static_cast<const T*>(packed), bias, accumulate, c + i * c_stride, c_stride);
+  }
+}
+
+// `depth` rows of A, moved to rows an odd number of cache lines apart: with the distances of usual layer
+// sizes (512 B and more) the column of A that a tile reads would fall into a few cache sets and evict itself.
+template <class T>
+void copy_rows(std::int64_t depth, std::int64_t m, const T* a, std::int64_t a_stride, T* copy,
+               std::int64_t copy_stride) {
+  using S = Simd<T>;
+  for (std::int64_t p = 0; p < depth; ++p, a += a_stride, copy += copy_stride) {
+    for (std::int64_t i = 0; i < m; i += S::lanes) {
+      const auto mask = S::first(m - i);
+      S::store(copy + i, S::load(a + i, mask), mask);
+    }
   }
 }
 
@@ -134,19 +139,23 @@ void multiply(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::i
 template <class T>
 void multiply_tn(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
                  const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  const std::int64_t copy_stride = ((m + kLine - 1) / kLine | 1) * kLine;
   ScratchFrame scratch;
   T* panel = scratch.array<T>(kDepth * kPanel<T>);
+  T* copy = scratch.array<T>(kDepth * copy_stride);
   for (std::int64_t p = 0; p < k; p += kDepth) {
     const std::int64_t depth = smaller(kDepth, k - p);
+    copy_rows(depth, m, a + p * a_stride, a_stride, copy, copy_stride);
     for (std::int64_t j = 0; j < n; j += kPanel<T>) {
       const std::int64_t width = panel_width<T>(n, j), columns = smaller(width, n - j);
       copy_panel(depth, columns, width, b + p * b_stride + j, b_stride, panel);
       const Base<T> base = base_of<T>(p == 0, nullptr, c, c_stride, accumulate);
       run_panel<T>(m, columns,
                    TileJob<T>{depth,
-                              a + p * a_stride,
+                              copy,
                               1,
-                              a_stride,
+                              copy_stride,
                               panel,
                               width,
                               base.data ? base.data + j : nullptr,

@@ -15,7 +15,7 @@ struct MatmulKernels {
   void (*pack)(std::int64_t k, std::int64_t n, const T* b, std::int64_t b_stride, bool transposed,
                void* packed);
 
-  // C(m, n) = or += A(m, k) B (+ bias), on this thread.
+  // C(m, n) = A(m, k) B + bias (nullptr: none), or C += A B, on this thread.
   void (*multiply)(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::int64_t a_stride,
                    const void* packed, const T* bias, bool accumulate, T* c, std::int64_t c_stride);
 
@@ -43,6 +43,11 @@ namespace avx512 {
 extern const MatmulKernels<float> kFloatKernels;
 extern const MatmulKernels<double> kDoubleKernels;
 }  // namespace avx512
+
+namespace amx {
+extern const MatmulKernels<float> kSplitKernels;  // three products of bfloat16 halves
+extern const MatmulKernels<float> kBf16Kernels;   // one product
+}  // namespace amx
 #endif
 
 }  // namespace sulsul
