@@ -21,3 +21,14 @@ NATIVE_FLOAT64 = 2e-14
 LOGISTIC_FLOAT32 = 1.5e-7
 TANH_FLOAT32 = 3e-7
 ACTIVATION_FLOAT64 = 1e-15
+
+# Matrix products, relative to the sum of the magnitudes of the products, |A|·|B|. Chains of at most some hundred
+# terms (float: 6e-8 each, of random sign).
+MATMUL_FLOAT32 = 2e-6
+MATMUL_FLOAT64 = 4e-15
+# A factor is hi + lo with |lo| <= 2^-8 |x|, and lo is good to 2^-17 |x|; lo·lo is left out: 2^-16 + 2·2^-17.
+MATMUL_FLOAT32_SPLIT = 2**-15
+# Each factor rounded to 8 bits: 2·2^-8, and their product.
+MATMUL_FLOAT32_BF16 = 2**-6.9
+# The same split, largest error over largest result, where at least 64 products of random sign are summed.
+MATMUL_SPLIT_TYPICAL = 1e-5
