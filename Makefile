@@ -33,5 +33,9 @@ fix: $(STAMP)
 	$(BIN)/ruff format .
 	find cpp -name '*.cpp' -o -name '*.h' | xargs $(BIN)/clang-format -i
 
+# BENCH chooses what to measure, for example BENCH="--quick --sections training --workloads s0_lstm"
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run.py $(BENCH)
+
 clean:
 	rm -rf build $(VENV) dist

@@ -1,0 +1,182 @@
+"""``docs/benchmarks.md`` from the results."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from peer_process import PEERS
+from workloads import SWEEPS, WORKLOADS
+
+OURS = ("sulsul", "sulsul-random")
+
+_INTRODUCTION = """# Benchmarks
+
+Written by `make bench`. Every peer runs in its own environment and process on the same texts and weights, and must
+give the same probabilities as sulsul (within 2e-5) before anything is timed. Then the peers take turns; a figure is
+the median over the turns. A training step is everything a user of the library pays per batch in its own training
+loop: Keras through `model.fit` with its default compilation, torch.nn through a plain loop with the fused or foreach
+optimizer, sulsul through `train_classifier`, each with loss and, in Keras and sulsul, accuracy. Subnormal numbers are
+flushed to zero in sulsul, torch and ONNX Runtime (XLA and TensorFlow do it themselves).
+
+*Dense*: every text has T tokens. *Real*: words of real texts cut to at most T; Keras and padded torch pad behind to
+T, as their users do; packed torch and sulsul compute true lengths, sulsul in its default batches of similar lengths
+and, in a second column, in random batches.
+"""
+
+
+def render_page(results: dict[str, Any]) -> str:
+    """Return the whole page as Markdown."""
+    measurements = results["measurements"]
+    parts = [_INTRODUCTION]
+    if "machine" in results:
+        parts.append(_machine(results["machine"], measurements))
+    parts += [
+        _training(measurements, "dense", results.get("machine", {}).get("product_rate")),
+        _training(measurements, "real", None),
+        _inference(measurements),
+        _threads(measurements),
+        _memory(measurements),
+        *(_sweep(measurements, axis) for axis in SWEEPS),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = ["| " + " | ".join(header) + " |"]
+    lines.append("|" + " --- |" * (lines[0].count("|") - 1))
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _machine(machine: dict[str, Any], measurements: dict[str, Any]) -> str:
+    versions: dict[str, str] = {}
+    for measured in measurements.values():
+        for peer in measured.get("versions", {}).values():
+            versions.update(peer)
+    commits = sorted({f"{measured['commit']} ({measured['date'][:10]})" for measured in measurements.values()})
+    return (
+        f"Machine: {machine['cpu']} ({machine['family']}; {', '.join(machine['extensions'])}), "
+        f"{machine['cores']} cores, {machine['memory_bytes'] / 2**30:.0f} GiB, {machine['system']}; "
+        f"{machine['threads']} thread(s) unless said otherwise; load before the last run {machine['load']:.2f}. "
+        f"A float32 product 16000×128×512 runs at {machine['product_rate'] / 1e9:.0f} GFLOP/s (torch, MKL).\n\n"
+        f"Versions: {', '.join(f'{name} {version}' for name, version in sorted(versions.items()))}. "
+        f"Commits: {', '.join(commits)}.\n"
+    )
+
+
+def _milliseconds(timing: dict[str, float] | None) -> str:
+    if timing is None:
+        return "–"
+    median, low, high = (1e3 * timing[key] for key in ("median", "low", "high"))
+    return f"{median:.3g} ({low:.3g}–{high:.3g})"
+
+
+def _ratio(timings: dict[str, Any]) -> str:
+    peers = {name: timing["median"] for name, timing in timings.items() if name not in OURS}
+    if not peers or "sulsul" not in timings:
+        return "–"
+    best = min(peers, key=lambda name: peers[name])
+    return f"**{peers[best] / timings['sulsul']['median']:.3g}×** {PEERS[best].label}"
+
+
+def _peers_in(measurements: Iterable[dict[str, Any]]) -> list[str]:
+    measured = [measurement.get("timings", measurement.get("bytes", {})) for measurement in measurements]
+    return [name for name in PEERS if any(name in timings for timings in measured)]
+
+
+def _training(measurements: dict[str, Any], lengths: str, product_rate: float | None) -> str:
+    found = {name: measurements.get(f"training/{name}/{lengths}") for name in WORKLOADS}
+    found = {name: measured for name, measured in found.items() if measured}
+    if not found:
+        return ""
+    peers = _peers_in(found.values())
+    header = ["workload", "tokens/text", *(PEERS[peer].label for peer in peers), "against the best peer"]
+    if product_rate:
+        header.append("matrix products, share of the product rate")
+    rows = []
+    for name, measured in found.items():
+        timings = measured["timings"]
+        row = [f"`{name}`", f"{measured['mean_length']:.0f}", *(_milliseconds(timings.get(peer)) for peer in peers)]
+        row.append(_ratio(timings))
+        if product_rate and "sulsul" in timings:
+            workload = WORKLOADS[name]
+            operations = workload.training_operations(workload.batch_size * measured["mean_length"])
+            row.append(f"{operations / timings['sulsul']['median'] / product_rate:.0%}")
+        rows.append(row)
+    sources = (
+        "; ".join(f"`{name}`: {measured['source']}" for name, measured in found.items()) if lengths == "real" else ""
+    )
+    title = f"## Training step, {lengths} lengths: ms, median (lowest–highest)\n"
+    return "\n".join([title, _table(header, rows), f"Texts: {sources}.\n"])
+
+
+def _inference(measurements: dict[str, Any]) -> str:
+    found = {key: measured for key, measured in measurements.items() if key.startswith("inference/")}
+    if not found:
+        return ""
+    peers = _peers_in(found.values())
+    rows = []
+    for key in sorted(found, key=lambda key: (key.split("/")[1], int(key.split("/")[2]))):
+        _, name, batch_size = key.split("/")
+        timings = found[key]["timings"]
+        speeds = [f"{1 / timings[peer]['median']:,.0f}" if peer in timings else "–" for peer in peers]
+        rows.append([f"`{name}`", batch_size, f"{found[key]['mean_length']:.0f}", *speeds, _ratio(timings)])
+    header = ["workload", "batch", "tokens/text", *(PEERS[peer].label for peer in peers), "against the best peer"]
+    return "\n".join(["## Inference on real lengths: documents per second\n", _table(header, rows)])
+
+
+def _threads(measurements: dict[str, Any]) -> str:
+    rows, peers = [], _peers_in(m for key, m in measurements.items() if key.startswith("threads/"))
+    for name in WORKLOADS:
+        one, many = measurements.get(f"threads/{name}/1"), measurements.get(f"training/{name}/dense")
+        if not one:
+            continue
+        rows.append([f"`{name}`", "1", *(_milliseconds(one["timings"].get(peer)) for peer in peers)])
+        if many:
+            rows.append([f"`{name}`", "all", *(_milliseconds(many["timings"].get(peer)) for peer in peers)])
+    if not rows:
+        return ""
+    header = ["workload", "threads", *(PEERS[peer].label for peer in peers)]
+    return "\n".join(["## Training step against threads, dense: ms\n", _table(header, rows)])
+
+
+def _memory(measurements: dict[str, Any]) -> str:
+    found = {key: measured for key, measured in measurements.items() if key.startswith("memory/")}
+    if not found:
+        return ""
+    peers = _peers_in(found.values())
+    rows = []
+    for name in WORKLOADS:
+        for lengths in ("dense", "real"):
+            measured = found.get(f"memory/{name}/{lengths}")
+            if measured:
+                sizes = (f"{measured['bytes'][p] / 2**20:.0f}" if p in measured["bytes"] else "–" for p in peers)
+                rows.append([f"`{name}`", lengths, *sizes])
+    explanation = (
+        "By how much the first training epoch raises the peak resident size of a fresh process that holds the network "
+        "and the texts, whatever is compiled or allocated once included.\n"
+    )
+    header = ["workload", "lengths", *(PEERS[peer].label for peer in peers)]
+    return "\n".join(["## Peak memory of training: MiB\n", explanation, _table(header, rows)])
+
+
+def _sweep(measurements: dict[str, Any], axis: str) -> str:
+    found = {value: measurements.get(f"sweeps/{axis}/{value}") for value, _ in SWEEPS[axis]}
+    found = {value: measured for value, measured in found.items() if measured}
+    if not found:
+        return ""
+    peers = _peers_in(found.values())
+    rows = []
+    for value, measured in found.items():
+        cells = (_milliseconds(measured["timings"].get(peer)) for peer in peers)
+        rows.append([str(value), *cells, _ratio(measured["timings"])])
+    workload = SWEEPS[axis][0][1]
+    fixed = {
+        "timesteps": f"{workload.n_timesteps} timesteps",
+        "units": f"{workload.layers[0].units} units",
+        "batch size": f"batch {workload.batch_size}",
+    }
+    others = ", ".join(text for name, text in fixed.items() if name != axis)
+    header = [axis, *(PEERS[peer].label for peer in peers), "against the best peer"]
+    return "\n".join(
+        [f"## Training step against {axis}, dense: ms\n", f"One LSTM layer, {others}.\n", _table(header, rows)]
+    )
