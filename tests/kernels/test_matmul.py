@@ -4,8 +4,6 @@ import itertools
 
 import numpy as np
 import pytest
-
-from sulsul.kernels import _native
 from tests.tolerances import (
     MATMUL_FLOAT32,
     MATMUL_FLOAT32_BF16,
@@ -14,12 +12,14 @@ from tests.tolerances import (
     MATMUL_SPLIT_TYPICAL,
 )
 
+from sulsul.kernels import _native
+
 SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 129)
 FORMS = ("nn", "nt", "tn")
 
 
 def tolerance(dtype, instruction_set, precision="float32"):
-    """Largest error relative to |A|·|B|."""
+    """Say how large an error relative to |A|·|B| may be."""
     if dtype == np.float64:
         return MATMUL_FLOAT64
     if instruction_set != "amx":
@@ -28,14 +28,14 @@ def tolerance(dtype, instruction_set, precision="float32"):
 
 
 def random(rng, rows, columns, dtype, gap=0):
-    """Standard normal numbers, `gap` unused (NaN) elements between rows."""
+    """Draw standard normal numbers, with `gap` unused (NaN) elements between rows."""
     whole = np.full((rows, columns + gap), np.nan, dtype)
     whole[:, :columns] = rng.standard_normal((rows, columns))
     return whole[:, :columns]
 
 
 def stored(matrix, transposed, gap=0):
-    """The same matrix, kept in memory by its columns if `transposed`."""
+    """Copy a matrix; keep it in memory by its columns if `transposed`."""
     source = matrix.T if transposed else matrix
     whole = np.full((source.shape[0], source.shape[1] + gap), np.nan, matrix.dtype)
     whole[:, : source.shape[1]] = source
@@ -43,7 +43,7 @@ def stored(matrix, transposed, gap=0):
 
 
 def multiply(a, b, form="nn", gap=0, **options):
-    """A @ B by the kernel of this form."""
+    """Compute A @ B by the kernel of this form."""
     out = np.full((a.shape[0], b.shape[1]), np.nan, a.dtype)
     _native.matmul(
         stored(a, form == "tn", gap),
@@ -57,7 +57,7 @@ def multiply(a, b, form="nn", gap=0, **options):
 
 
 def relative_error(out, a, b, start=0.0):
-    """Largest error against float64, relative to |start| + |A|·|B|."""
+    """Measure the largest error against float64, relative to |start| + |A|·|B|."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     return float(np.max(np.abs(out - (start + a @ b)) / (np.abs(start) + np.abs(a) @ np.abs(b))))
 

@@ -12,7 +12,7 @@ from sulsul.kernels import _native
 
 
 def parallel_product(seed=0):
-    """A product large enough for all threads."""
+    """Multiply matrices large enough for all threads."""
     a = np.random.default_rng(seed).standard_normal((600, 64)).astype(np.float32)
     out = np.empty((600, 64), np.float32)
     _native.matmul(a, a[:64], out)
@@ -20,7 +20,7 @@ def parallel_product(seed=0):
 
 
 def run_python(code, **environment):
-    """Runs code in a new interpreter."""
+    """Run code in a new interpreter."""
     return subprocess.run(
         [sys.executable, "-c", code],
         env={**os.environ, **environment},
@@ -102,9 +102,7 @@ def test_many_python_threads_at_once():
     wrong = []
 
     def work(seed):
-        for _ in range(50):
-            if not np.array_equal(parallel_product(seed), expected[seed]):
-                wrong.append(seed)
+        wrong.extend(seed for _ in range(50) if not np.array_equal(parallel_product(seed), expected[seed]))
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
     for thread in threads:
