@@ -69,8 +69,21 @@ def arrange(ids: Ids, counts: Counts, settings: TextSettings) -> tuple[Ids, Coun
     return arranged, lengths, full
 
 
-def _drop_unknown(ids: Ids, counts: Counts) -> tuple[Ids, Counts]:
-    known = ids != UNKNOWN
-    known_before = np.concatenate([[0], np.cumsum(known)])
+def count_unknown(ids: Ids, counts: Counts) -> Counts:
+    """Return how many tokens of each text are :data:`UNKNOWN`.
+
+    Parameters
+    ----------
+    ids : int32 (N,)
+        Token ids of all texts in a row.
+    counts : int64 (B,)
+        Tokens of each text.
+    """
+    unknown_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(ids == UNKNOWN)])
     ends = np.cumsum(counts)
-    return ids[known], known_before[ends] - known_before[ends - counts]
+    unknown: Counts = unknown_before[ends] - unknown_before[ends - counts]
+    return unknown
+
+
+def _drop_unknown(ids: Ids, counts: Counts) -> tuple[Ids, Counts]:
+    return ids[ids != UNKNOWN], counts - count_unknown(ids, counts)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.errors import TokenizerError
-from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange
+from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange, count_unknown
 from sulsul.text.lookup import Lookup, VocabularyLookup
 from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
@@ -19,14 +19,18 @@ _CHUNK_CHARACTERS = 1 << 20  # texts are encoded in chunks of about this size, s
 
 
 class Encoded(NamedTuple):
-    """Sequences in a row, and how long each was before truncation."""
+    """Sequences in a row, and what each was made from."""
 
     token_ids: Ids
     """int32 (N,): the sequences in a row."""
     offsets: npt.NDArray[np.int64]
     """int64 (B+1,): sequence ``b`` is ``token_ids[offsets[b]:offsets[b + 1]]``."""
     full_lengths: Counts
-    """int64 (B,): length before truncation and padding, START included."""
+    """int64 (B,): length before truncation and padding, START included, dropped tokens not."""
+    token_counts: Counts
+    """int64 (B,): tokens found in the text, known or not, before anything is added or cut."""
+    unknown_counts: Counts
+    """int64 (B,): how many of them are outside the vocabulary."""
 
 
 class Tokenizer:
@@ -140,7 +144,7 @@ class Tokenizer:
         return encoded.token_ids, encoded.offsets
 
     def encode_with_lengths(self, texts: Iterable[str] | pl.Series) -> Encoded:
-        """Return the sequences as :meth:`encode` does, and their lengths before truncation and padding.
+        """Return the sequences as :meth:`encode` does, their full lengths, and how many tokens were unknown.
 
         Raises
         ------
@@ -148,19 +152,17 @@ class Tokenizer:
             If a text is not a string.
         """
         token_ids = array("i")
-        lengths: list[Counts] = []
-        full_lengths: list[Counts] = []
+        counts = np.zeros((4, 0), np.int64)
         for chunk in _chunks(_normalised(texts, self.settings)):
-            ids, chunk_lengths, chunk_full_lengths = arrange(*self._lookup.ids(chunk), self.settings)
+            found, token_counts = self._lookup.ids(chunk)
+            ids, lengths, full_lengths = arrange(found, token_counts, self.settings)
             token_ids.frombytes(ids.tobytes())
-            lengths.append(chunk_lengths)
-            full_lengths.append(chunk_full_lengths)
-        ends = np.cumsum(np.concatenate([np.zeros(1, np.int64), *lengths]))
-        return Encoded(
-            np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32),
-            ends,
-            np.concatenate([np.zeros(0, np.int64), *full_lengths]),
-        )
+            unknown_counts = count_unknown(found, token_counts)
+            counts = np.hstack([counts, np.stack([lengths, full_lengths, token_counts, unknown_counts])])
+        lengths, full_lengths, token_counts, unknown_counts = counts
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        flat = np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32)
+        return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts)
 
     def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the sequence of one text and where in it each token lies.
