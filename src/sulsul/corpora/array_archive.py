@@ -5,6 +5,7 @@ names. Here the few names that array reconstruction needs are bound to inert sta
 given; every other name is refused. Nothing of NumPy itself is called with values from the pickle.
 """
 
+import io
 import pickle
 import zipfile
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
+from sulsul.corpora.pickle_gate import refused_opcode
 from sulsul.errors import DataError
 
 # A member larger than this (unpacked) is refused: Keras's own IMDB archive is 60 MB unpacked.
@@ -24,21 +26,29 @@ _LARGEST_HEADER_BYTES = 10_000
 _HEADERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
 
 
+class _RefusedError(Exception):
+    """A pickle asks for something that is not admitted; the message says for what."""
+
+
 class PickledArray:
-    """Stand-in for ``numpy.ndarray`` inside a pickle: keeps the state it is given and does nothing with it."""
+    """Stand-in for ``numpy.ndarray`` inside a pickle: keeps the state it is given and does nothing with it.
+
+    ``size_bytes`` is the length of the pickle, for the outermost array.
+    """
 
     shape: tuple[int, ...] = ()
     dtype: "PickledDtype | None" = None
     content: object = None
+    size_bytes = 0
 
     def __setstate__(self, state: object) -> None:
         if not (isinstance(state, tuple) and len(state) == 5):
-            raise pickle.UnpicklingError("an array with a state of unknown form")
+            raise _RefusedError("an array with a state of unknown form")
         _, shape, dtype, _, content = state
         if not (isinstance(shape, tuple) and all(type(size) is int for size in shape)):
-            raise pickle.UnpicklingError("an array whose shape is not a tuple of integers")
+            raise _RefusedError("an array whose shape is not a tuple of integers")
         if not isinstance(dtype, PickledDtype):
-            raise pickle.UnpicklingError("an array without a dtype")
+            raise _RefusedError("an array without a dtype")
         self.shape, self.dtype, self.content = shape, dtype, content
 
     def integers(self) -> npt.NDArray[np.int64] | None:
@@ -75,23 +85,39 @@ class PickledDtype:
 
 def _reconstruct(subtype: object, *_: object) -> PickledArray:
     if subtype is not PickledArray:
-        raise pickle.UnpicklingError("a reconstruction of something that is no array")
+        raise _RefusedError("a reconstruction of something that is no array")
     return PickledArray()
+
+
+def _from_buffer(content: object, dtype: object, shape: object, *_: object) -> PickledArray:
+    array = PickledArray()
+    plain = bytes(content) if isinstance(content, (bytes, bytearray)) else None
+    array.__setstate__((1, shape, dtype, False, plain))
+    return array
+
+
+def _no_bytes() -> bytes:
+    # How the older protocols write empty bytes.
+    return b""
 
 
 def _encode(text: object, encoding: object = "latin1") -> bytes:
     # How Python 3 writes bytes in the older pickle protocols.
     if not (isinstance(text, str) and encoding in ("latin1", "latin-1")):
-        raise pickle.UnpicklingError("bytes of unknown form")
+        raise _RefusedError("bytes of unknown form")
     return text.encode("latin-1")
 
 
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
+    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
     ("numpy", "ndarray"): PickledArray,
     ("numpy", "dtype"): PickledDtype,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
 }
 
 
@@ -101,11 +127,11 @@ class _ListUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         admitted = _ADMITTED.get((module, name))
         if admitted is None:
-            raise pickle.UnpicklingError(f"{module}.{name}")
+            raise _RefusedError(f"{module}.{name}")
         return admitted
 
     def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("a persistent object")
+        raise _RefusedError("a persistent object")
 
 
 Member = npt.NDArray[Any] | PickledArray
@@ -157,9 +183,12 @@ def _plain(file: IO[bytes], shape: tuple[int, ...], dtype: np.dtype[Any], name: 
 
 
 def _unpickle(file: IO[bytes], shape: tuple[int, ...], name: str) -> PickledArray:
+    content = file.read()
+    if (refused := refused_opcode(content)) is not None:
+        raise DataError(f"{name}: its pickle holds {refused}; only lists, integers and arrays are admitted.")
     try:
-        found = _ListUnpickler(file, encoding="latin1").load()
-    except pickle.UnpicklingError as error:
+        found = _ListUnpickler(io.BytesIO(content), encoding="latin1").load()
+    except _RefusedError as error:
         raise DataError(
             f"{name}: its pickle asks for {error}; only lists, integers and arrays are admitted. "
             "If you do not trust where the file comes from, do not open it with another program."
@@ -174,4 +203,5 @@ def _unpickle(file: IO[bytes], shape: tuple[int, ...], name: str) -> PickledArra
         n_items *= size
     if found.shape != shape or n_items != len(found.content) or not found.dtype.is_object:
         raise DataError(f"{name}: the header announces {shape}, the pickle holds {found.shape}.")
+    found.size_bytes = len(content)
     return found

@@ -109,14 +109,17 @@ def _guess_label(
     free = [column for column in schema if column not in taken]
     found = [column for column in free if column.strip().lower() in _LABELS]
     how = "name"
+    plain = [column for column in free if column.strip().lower() not in (*_IDS, *_BODIES, *_TITLES)]
     if not found and head is not None and required:
-        found, how = [column for column in free if _repeats_few_values(head[column])], "few distinct values"
+        found, how = [column for column in plain if _repeats_few_values(head[column])], "few distinct values"
     if len(found) == 1:
         return found[0], f"label column {found[0]!r} (by its {how})"
     if not required:
         return None, None
     what = "several columns could hold the label" if found else "no column looks like the label"
-    raise UsageError(f"{name}: {what}; give it with {_options('--label', found or free)}. There are {_listed(schema)}.")
+    raise UsageError(
+        f"{name}: {what}; give it with {_options('--label', found or plain)}. There are {_listed(schema)}."
+    )
 
 
 def _guess_text(
@@ -145,7 +148,7 @@ def _repeats_few_values(column: pl.Series) -> bool:
     if column.dtype.is_nested() or column.dtype.is_float() or column.dtype.is_temporal() or not column.len():
         return False
     n_distinct = column.n_unique()
-    return 2 <= n_distinct <= min(_MOST_CLASSES, max(2.0, _CLASS_SHARE * column.len()))
+    return 2 <= n_distinct < column.len() and n_distinct <= min(_MOST_CLASSES, max(2.0, _CLASS_SHARE * column.len()))
 
 
 def _holds_long_texts(column: pl.Series) -> bool:

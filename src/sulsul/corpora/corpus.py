@@ -130,7 +130,7 @@ class Corpus:
             # A unit separator cannot be confused with a label boundary: every cell is preceded by its length.
             columns.append(self.labels.list.join("\x1f") if self.multi_label else self.labels)
         for column in columns:
-            yield f"{len(column)};".encode()
+            yield f"{'labels' if column is not self.texts else 'texts'} {len(column)} {self.multi_label:d};".encode()
             for start in range(0, len(column), _FINGERPRINT_ROWS):
                 cells = column.slice(start, _FINGERPRINT_ROWS).fill_null("\x00")
                 yield cells.str.len_bytes().cast(pl.Int64).to_numpy().astype("<i8").tobytes()

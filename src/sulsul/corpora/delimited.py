@@ -43,7 +43,7 @@ class DelimitedTable(Table):
     DataError
         If the file is empty or its header cannot be used.
     EncodingError
-        If the encoding is not recognised.
+        If the first lines are undecodable.
     """
 
     def __init__(self, path: Path, separator: str, encoding: str) -> None:

@@ -51,13 +51,9 @@ def named_encoding(name: str) -> str:
 def recognise_encoding(path: Path) -> str:
     """Return the codec that fits samples of the file's beginning, middle and end.
 
-    A byte order mark decides. Without one: zero bytes nearly all at odd (or even) offsets mean UTF-16; samples that
-    are valid UTF-8 mean UTF-8; samples that decode as cp949 into mostly everyday syllables mean cp949.
-
-    Raises
-    ------
-    EncodingError
-        If none of these fits; the first byte that is not UTF-8 is named.
+    A byte order mark decides. Without one: separators and line ends that appear only if pairs of bytes are read as
+    UTF-16 mean UTF-16; samples that are valid UTF-8 mean UTF-8; samples that decode as cp949 into mostly everyday
+    syllables mean cp949. Where nothing fits the answer is UTF-8, so that decoding names the first byte that is not.
     """
     samples = _samples(path)
     head = samples[0][1]
@@ -70,7 +66,7 @@ def recognise_encoding(path: Path) -> str:
         return "utf-8-sig"
     if all(looks_like_cp949(block) for _, block in samples if not block.isascii()):
         return "cp949"
-    raise undecodable(path, *_first_bad_byte(path, "utf-8"), "UTF-8, UTF-16 or cp949")
+    return "utf-8-sig"
 
 
 def undecodable(path: Path | str, offset: int, byte: int, tried: str, where: str = "") -> EncodingError:
@@ -172,14 +168,15 @@ def _decodes(block: bytes, encoding: str, *, first: bool) -> bool:
 
 
 def _utf16_without_mark(head: bytes) -> str | None:
-    even, odd = head[0::2].count(0), head[1::2].count(0)
-    # Separators, digits and line ends put a zero byte beside them even in Korean text.
-    if len(head) < 4 or even + odd < max(2, len(head) // 200):
+    # Zero bytes alone do not tell the order: the low byte of 가 (AC00) and 글 (AE00) is zero as well.
+    if head.count(0) < max(2, len(head) // 200):
         return None
-    name = "utf-16-le" if odd > even else "utf-16-be"
-    if max(even, odd) >= 0.95 * (even + odd) and _decodes(head[: len(head) // 2 * 2], name, first=True):
-        return name
-    return None
+    counts = {}
+    for name in ("utf-16-le", "utf-16-be"):
+        text = head[: len(head) // 2 * 2].decode(name, "replace")
+        counts[name] = sum(map(text.count, " ,\t\n")) if _decodes(head, name, first=True) else 0
+    name = max(counts, key=lambda key: counts[key])
+    return name if counts[name] >= 2 and counts[name] > 5 * min(counts.values()) else None
 
 
 def looks_like_cp949(block: bytes) -> bool:

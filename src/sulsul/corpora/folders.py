@@ -9,7 +9,7 @@ import polars as pl
 
 from sulsul.corpora.encodings import named_encoding, recognise_encoding, undecodable
 from sulsul.corpora.tables import Table, TableBlock, numbered
-from sulsul.errors import DataError, EncodingError
+from sulsul.errors import DataError
 
 _PARTS = ("train", "training", "validation", "valid", "val", "dev", "test")
 # The unlabelled reviews of the Large Movie Review Dataset.
@@ -112,10 +112,11 @@ class FolderTable(Table):
             if self._given:
                 raise undecodable(file.path, error.start, content[error.start], self._given) from None
         self.encoding = "mixed"
+        found = recognise_encoding(Path(file.path))
         try:
-            return content.decode(recognise_encoding(Path(file.path)))
+            return content.decode(found)
         except UnicodeDecodeError as error:
-            raise EncodingError(f"{file.path}: {error.reason} at offset {error.start}; give --encoding.") from None
+            raise undecodable(file.path, error.start, content[error.start], "UTF-8, UTF-16 or cp949") from None
 
     def _find(self) -> Iterator[_TextFile]:
         folders = _subfolders(self._root)

@@ -3,7 +3,7 @@
 import itertools
 import json
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from sulsul.errors import DataError, EncodingError
 _HEAD_RECORDS = 1000
 _READ_RECORDS = 1 << 14
 _KINDS: dict[type, str] = {str: "text", int: "a number", float: "a number", bool: "true or false", list: "a list"}
+_UNFIT = (pl.exceptions.PolarsError, TypeError, OverflowError, UnicodeEncodeError)
 Json = str | int | float | bool | list["Json"] | dict[str, "Json"] | None
 JsonObject = dict[str, Json]
 
@@ -37,7 +38,7 @@ class JsonLinesTable(Table):
     DataError
         If the file holds no object.
     EncodingError
-        If the encoding is not recognised.
+        If the first lines are undecodable.
     """
 
     def __init__(self, path: Path, encoding: str) -> None:
@@ -57,16 +58,16 @@ class JsonLinesTable(Table):
         return {name: _dtype([record.get(name) for _, record in self._head]) for name in names}
 
     def head(self, n_rows: int) -> pl.DataFrame:
-        """Return the first rows with every column that holds plain values of one type."""
-        head = self._head[:n_rows]
-        columns = {
-            name: pl.Series(name, [record.get(name) for _, record in head], dtype=dtype, strict=False)
-            for name, dtype in self.schema().items()
-            if not isinstance(dtype, pl.Object)
-        }
-        return pl.DataFrame(columns).with_columns(
-            pl.lit(None, dtype=pl.String).alias(name) for name in self.schema() if name not in columns
-        )
+        """Return the first rows with every column; one that does not hold plain values of one type is all null."""
+        return pl.DataFrame([self._head_column(name, dtype, n_rows) for name, dtype in self.schema().items()])
+
+    def _head_column(self, name: str, dtype: pl.DataType, n_rows: int) -> pl.Series:
+        cells = [record.get(name) for _, record in self._head[:n_rows]]
+        if not isinstance(dtype, pl.Object):
+            # What cannot be kept is named with its row if the column turns out to be wanted.
+            with suppress(*_UNFIT):
+                return pl.Series(name, cells, dtype=dtype)
+        return pl.Series(name, [None] * len(cells), dtype=pl.String)
 
     def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
         """Return the given columns of the first rows.
@@ -113,7 +114,7 @@ class JsonLinesTable(Table):
         dtype = _dtype(cells) if any(cell is not None for cell in cells) else _EMPTY.get(self._kinds.get(name, "text"))
         try:
             return pl.Series(name, cells, dtype=dtype)
-        except (pl.exceptions.PolarsError, TypeError, OverflowError, UnicodeEncodeError) as error:
+        except _UNFIT as error:
             raise self._unusable(name, batch, dtype, error) from error
 
     def _unusable(
@@ -123,7 +124,7 @@ class JsonLinesTable(Table):
         for row, record in batch:
             try:
                 pl.Series([record.get(name)], dtype=dtype)  # type: ignore[arg-type]
-            except (pl.exceptions.PolarsError, TypeError, OverflowError, UnicodeEncodeError):
+            except _UNFIT:
                 return DataError(f"{self.name}, row {row}, column {name!r}: {_shown(record.get(name))} cannot be used.")
         return DataError(f"{self.name}, column {name!r}: {error}")
 

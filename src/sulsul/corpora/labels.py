@@ -31,18 +31,20 @@ def clean_labels(column: pl.Series, separator: str | None, *, name: str) -> pl.S
     return _tidy_lists(labels.fill_null("").str.split(separator))
 
 
-def kept_rows(labels: pl.Series, keep: Sequence[str], *, name: str) -> tuple[pl.Series, pl.Series]:
+def kept_rows(
+    labels: pl.Series, keep: Sequence[str], *, name: str, all_exist: bool = True
+) -> tuple[pl.Series, pl.Series]:
     """Return (labels, mask): which rows have one of the classes in ``keep``, and the labels without any other.
 
     Raises
     ------
     DataError
-        If no row has one of the named classes; the message lists the classes that exist.
+        If ``all_exist`` and no row has one of the named classes; the message lists the classes that exist.
     """
     wanted = [unicodedata.normalize("NFC", label).strip() for label in keep]
     flat = labels.explode(empty_as_null=True) if isinstance(labels.dtype, pl.List) else labels
     known = set(flat.drop_nulls().unique().to_list())
-    if unknown := [label for label in wanted if label not in known]:
+    if all_exist and (unknown := [label for label in wanted if label not in known]):
         shown = ", ".join(sorted(known)[:50]) or "none"
         raise DataError(f"{name}: no row has the class {', '.join(map(repr, unknown))}; the classes are {shown}.")
     if isinstance(labels.dtype, pl.List):

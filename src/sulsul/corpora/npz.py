@@ -165,9 +165,7 @@ def _sequences(member: Member, name: str) -> tuple[npt.NDArray[np.int32], npt.ND
         flat, lengths = _from_pickle(member, name)
     else:
         if member.ndim != 2 or member.dtype.kind not in "iu":
-            raise DataError(
-                f"{name}: {member.ndim} dimensions of {member.dtype}; expected lists or rows of whole numbers."
-            )
+            raise DataError(f"{name}: {_described(member)}; expected lists or rows of whole numbers.")
         flat = member.reshape(-1)
         lengths = np.full(member.shape[0], member.shape[1], dtype=np.int64)
     wrong = np.flatnonzero((flat < 0) | (flat > _LARGEST_ID))
@@ -189,6 +187,8 @@ def _from_pickle(member: PickledArray, name: str) -> tuple[npt.NDArray[np.int64]
         if not isinstance(row, (list, np.ndarray)):
             raise DataError(f"{name}, row {number}: {type(row).__name__} is not a list of whole numbers.")
     lengths = np.fromiter(map(len, rows), dtype=np.int64, count=len(rows))
+    if int(lengths.sum()) > member.size_bytes:  # one list entered many times over
+        raise DataError(f"{name}: {int(lengths.sum())} ids cannot come from {member.size_bytes} bytes.")
     lists = [row.tolist() if isinstance(row, np.ndarray) else row for row in rows]
     if not set(map(type, itertools.chain.from_iterable(lists))) <= {int}:
         raise _not_a_number(lists, name)
@@ -215,9 +215,7 @@ def _labels(member: Member, name: str) -> pl.Series:
     if member.ndim == 2 and member.shape[1] == 1:
         member = member[:, 0]
     if member.ndim != 1 or member.dtype.kind not in "iufbU":
-        raise DataError(
-            f"{name}: {member.ndim} dimensions of {member.dtype}; labels must be one number or name per row."
-        )
+        raise DataError(f"{name}: {_described(member)}; labels must be one number or name per row.")
     native = member.astype(member.dtype.newbyteorder("="))
     return pl.Series("label", native.tolist() if member.dtype.kind == "U" else native)
 

@@ -33,7 +33,8 @@ def read_splits(data: DataSettings, split: SplitSettings) -> tuple[Corpus, Split
     corpora, assigned, notes = [replace(main, split_values=None)], {"train": _span(0, len(main))}, []
     for part, source in (("validation", split.validation_source), ("test", split.test_source)):
         if source is not None:
-            found = read_corpus(data.model_copy(update={"source": source, **same_columns}), role=part)
+            settings = data.model_copy(update={"source": source, **same_columns})
+            found = read_corpus(settings, role=part, all_classes_exist=False)
             start = sum(map(len, corpora))
             assigned[part] = _span(start, start + len(found))
             corpora.append(replace(found, split_values=None))

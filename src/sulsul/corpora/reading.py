@@ -25,7 +25,12 @@ _HEAD_ROWS = 1000
 
 
 def read_corpus(
-    settings: DataSettings, *, role: str = "data", labels: Labels = "required", split_column: str | None = None
+    settings: DataSettings,
+    *,
+    role: str = "data",
+    labels: Labels = "required",
+    split_column: str | None = None,
+    all_classes_exist: bool = True,
 ) -> Corpus:
     """Read a table, folder or archive of texts with their labels.
 
@@ -39,6 +44,8 @@ def read_corpus(
         Whether every row must have a label, labels are read where there are any, or none are wanted.
     split_column
         A column whose values go to :attr:`Corpus.split_values`.
+    all_classes_exist
+        Whether each class in ``settings.keep_classes`` must occur.
 
     Raises
     ------
@@ -74,7 +81,16 @@ def read_corpus(
                 held = table.sequences, table.word_index
         remaining = None if remaining is None else remaining - block.n_rows
     assert choice is not None
-    corpus = assemble(source.name, blocks, files, choice, settings, columns=columns, labels=labels)
+    corpus = assemble(
+        source.name,
+        blocks,
+        files,
+        choice,
+        settings,
+        columns=columns,
+        labels=labels,
+        all_classes_exist=all_classes_exist,
+    )
     return with_sequences(corpus, *held)
 
 
@@ -118,6 +134,7 @@ def assemble(
     *,
     columns: Sequence[str],
     labels: Labels,
+    all_classes_exist: bool = True,
 ) -> Corpus:
     """Build the corpus of the rows that were read: texts, labels, ids, kept classes and the account of it all."""
     frame, rows = _stack(blocks, name)
@@ -127,7 +144,7 @@ def assemble(
     cleaned = None if choice.label is None else clean_labels(frame[choice.label], settings.label_separator, name=name)
     dropped: dict[str, int] = {}
     if settings.keep_classes and cleaned is not None:
-        cleaned, mask = kept_rows(cleaned, settings.keep_classes, name=name)
+        cleaned, mask = kept_rows(cleaned, settings.keep_classes, name=name, all_exist=all_classes_exist)
         dropped = _count_classes(cleaned.filter(~mask))
         n_before = frame.height
         cleaned, frame, rows = cleaned.filter(mask), frame.filter(mask), rows[mask.to_numpy()]
@@ -138,6 +155,8 @@ def assemble(
             f"{first}, column {choice.label!r}: no label ({n_without_label} such row(s)). "
             "Remove these rows, or name the classes to use with --keep-classes."
         )
+    if not frame.height:
+        raise DataError(f"{name} has no row of the classes {', '.join(settings.keep_classes)}.")
     texts, counts = join_texts(frame, choice.text, name=name)
     audit = CorpusAudit(
         n_rows=n_rows,
@@ -171,7 +190,7 @@ def choose_table_columns(
 ) -> ColumnChoice:
     """Return the columns to read from a table, looking at its first rows only if something must be guessed."""
     needs_head = not settings.text or (settings.label is None and labels == "required")
-    head = table.head(_HEAD_ROWS) if needs_head else None
+    head = table.head(min(_HEAD_ROWS, settings.limit or _HEAD_ROWS)) if needs_head else None
     split = split or table.split_column
     return choose_columns(table.schema(), head, settings, name=table.name, labels=labels, split=split)
 

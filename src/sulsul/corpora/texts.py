@@ -10,7 +10,8 @@ from sulsul.errors import DataError
 
 # Characters that NFC may change: combining marks, conjoining jamo, and the blocks of singletons and compositions.
 _MAY_NOT_BE_NFC = (
-    r"[\p{M}\x{0340}-\x{0345}\x{0374}\x{037e}\x{0387}\x{1100}-\x{11ff}\x{1f71}-\x{1fff}\x{2000}\x{2001}"
+    r"[\p{M}\x{0958}-\x{095f}\x{09dc}-\x{09df}\x{0a33}-\x{0a5e}\x{0b5c}\x{0b5d}\x{0f43}-\x{0f69}"
+    r"\x{0340}-\x{0345}\x{0374}\x{037e}\x{0387}\x{1100}-\x{11ff}\x{1f71}-\x{1fff}\x{2000}\x{2001}"
     r"\x{2126}-\x{212b}\x{2329}\x{232a}\x{2adc}\x{f900}-\x{faff}\x{fb1d}-\x{fb4f}\x{11099}-\x{11abf}"
     r"\x{1d15e}-\x{1d1c0}\x{2f800}-\x{2fa1d}]"
 )
