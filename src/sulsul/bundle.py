@@ -151,7 +151,7 @@ def read_config(folder: Path) -> BundleConfig:
         if path.stat().st_size > _LARGEST_CONFIG_BYTES:
             raise BundleError(f"{path} is larger than {_LARGEST_CONFIG_BYTES} bytes: not a bundle's.")
         values = json.loads(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_a_bundle(folder)) from None
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
@@ -176,7 +176,7 @@ def _not_a_bundle(folder: Path) -> str:
         return f"{folder} does not exist."
     if not folder.is_dir():
         return f"{folder} is a file; a trained classifier is a folder."
-    if (folder / "checkpoint").exists():
+    if (folder / "checkpoint.safetensors").exists():
         return f"{folder} is a run that did not finish: repeat its train command with --resume."
     return f"{folder} holds no {CONFIG_FILE}: not a trained classifier."
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import IO, Literal
 
@@ -72,9 +73,11 @@ def write_predictions(
     OutputError
         If the file cannot be written.
     """
+    remaining = iter(rows)
+    first = next(remaining, None)  # so that a source which cannot be read leaves no header behind
     with _open_output(output) as file:
         write = (_csv_writer if format == "csv" else _jsonl_writer)(file, predictor, with_ids)
-        for row in rows:
+        for row in () if first is None else chain([first], remaining):
             write(row)
 
 

@@ -27,7 +27,7 @@ def evaluate(
     from sulsul.errors import OutputError
     from sulsul.evaluating import evaluate_source, save_evaluation
     from sulsul.predictor import Predictor
-    from sulsul.report import render_terminal
+    from sulsul.report.text_table import render_terminal
 
     if output is not None and output.exists():
         raise OutputError(f"{output} exists already; choose another folder.")

@@ -35,7 +35,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
 
     from sulsul.errors import UsageError
     from sulsul.experiment import Listener, run_experiment
-    from sulsul.report import render_terminal
+    from sulsul.report.text_table import render_terminal
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.progress import TrainingProgress
 
