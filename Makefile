@@ -37,5 +37,8 @@ fix: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/run.py $(BENCH)
 
+recipes-table: $(STAMP)
+	$(BIN)/python benchmarks/recipes.py
+
 clean:
 	rm -rf build $(VENV) dist
