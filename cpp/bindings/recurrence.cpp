@@ -125,8 +125,10 @@ void parse_tokens(const Ids& token_ids, nb::handle embedding, sulsul::LayerInput
   }
   for (std::size_t i = 0; i < token_ids.shape(0); ++i) {
     if (input->token_ids[i] < 0 || input->token_ids[i] >= input->vocabulary_size) {
-      refuse("token_ids[" + std::to_string(i) + "] is " + std::to_string(input->token_ids[i]) +
-             ": must be at least 0 and less than the vocabulary's " + std::to_string(input->vocabulary_size));
+      const std::string message =
+          "token_ids[" + std::to_string(i) + "] is " + std::to_string(input->token_ids[i]) +
+          ": must be at least 0 and less than the vocabulary's " + std::to_string(input->vocabulary_size);
+      throw nb::index_error(message.c_str());
     }
   }
 }

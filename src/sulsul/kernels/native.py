@@ -112,6 +112,7 @@ def layer_forward(
     initial: Sequence[State] | None = None,
     training: bool = False,
     sequence_output: bool = True,
+    final_states: bool = True,
     precision: Precision = "float32",
     empty: Allocate | None = None,
 ) -> Forward:
@@ -135,6 +136,8 @@ def layer_forward(
         Keep what :func:`layer_backward` needs.
     sequence_output
         Return every hidden state. Training does so always.
+    final_states
+        Return each direction's states after its last step.
     precision
         How float32 products are computed where the processor has AMX: ``"float32"`` splits each factor into three
         products (error about 3e-6), ``"bf16"`` rounds it (4e-3).
@@ -144,15 +147,14 @@ def layer_forward(
     Raises
     ------
     KernelError
-        If an array has the wrong shape, dtype or layout, or a token id is outside the vocabulary.
+        If an array has the wrong shape, dtype or layout.
+    IndexError
+        If a token id is outside the vocabulary.
     """
     empty = empty or _numpy_like(weights[0].kernel)
     units = int(weights[0].recurrent_kernel.shape[0])
     n_rows = _n_rows(inputs)
-    final = tuple(
-        State(empty((n_sequences, units)), empty((n_sequences, units)) if cell.has_cell_state else None)
-        for _ in weights
-    )
+    final = tuple(_empty_state(cell, n_sequences, units, empty) if final_states else State() for _ in weights)
     hidden = empty((n_rows, len(weights) * units)) if sequence_output or training else None
     saved = tuple(_empty_saved(cell, n_rows, units, empty) if training else (None, None) for _ in weights)
     _call(
@@ -195,7 +197,7 @@ def layer_backward(
 
     Raises
     ------
-    KernelError
+    KernelError, IndexError
         As :func:`layer_forward`.
     """
     empty = empty or _numpy_like(weights[0].kernel)
@@ -299,6 +301,11 @@ def _n_rows(inputs: Array | Tokens) -> int:
 def _numpy_like(kernel: Array) -> Allocate:
     dtype = np.asarray(kernel).dtype
     return lambda shape: np.empty(shape, dtype=dtype)
+
+
+def _empty_state(cell: Cell, n_sequences: int, units: int, empty: Allocate) -> State:
+    shape = (n_sequences, units)
+    return State(empty(shape), empty(shape) if cell.has_cell_state else None)
 
 
 def _empty_saved(cell: Cell, n_rows: int, units: int, empty: Allocate) -> tuple[Array | None, Array | None]:
