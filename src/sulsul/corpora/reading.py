@@ -103,6 +103,12 @@ def with_sequences(corpus: Corpus, sequences: Sequences | None, word_index: dict
 
 def open_table(source: ResolvedSource, path: str, settings: DataSettings) -> Table:
     """Return the open table of one file of a source."""
+    table = _table(source, path, settings)
+    table.split_column = table.split_column or source.split_column
+    return table
+
+
+def _table(source: ResolvedSource, path: str, settings: DataSettings) -> Table:
     # Polars unpacks zstd, Python's own library does not.
     opaque = source.remote or path.endswith(".zst")
     match source.format:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from sulsul.corpora.datasets import DATASETS, find_dataset
 from sulsul.corpora.settings import DataSettings
 from sulsul.errors import DataError, UsageError
 
@@ -26,12 +27,17 @@ _HEAD_BYTES = 1 << 14
 
 @dataclass(frozen=True)
 class ResolvedSource:
-    """The files of a source in reading order. ``remote``: they are addresses only Polars opens."""
+    """The files of a source in reading order.
+
+    ``remote``: they are addresses that only Polars opens. ``split_column``: the column by which a named data set
+    assigns rows to parts.
+    """
 
     name: str
     format: Format
     paths: tuple[str, ...]
     remote: bool
+    split_column: str | None = None
 
 
 def resolve_source(settings: DataSettings, *, role: str = "data") -> ResolvedSource:
@@ -54,6 +60,8 @@ def resolve_source(settings: DataSettings, *, role: str = "data") -> ResolvedSou
         return _folder(path, source, settings)
     paths = [path] if path.is_file() else _matching(path)
     paths = [found for found in paths if not found.is_dir()]
+    if not paths and source in DATASETS:
+        return _named(source, settings)
     if not paths:
         raise DataError(_missing(path, source, role))
     if empty := next((found for found in paths if found.stat().st_size == 0), None):
@@ -80,6 +88,15 @@ def _remote(source: str, settings: DataSettings) -> ResolvedSource:
     if found in ("folder", "npz"):
         raise DataError(f"{source}: {found} is read from this machine only; download it first.")
     return ResolvedSource(source, found, (source,), remote=True)
+
+
+def _named(name: str, settings: DataSettings) -> ResolvedSource:
+    if settings.format not in ("auto", "parquet"):
+        raise UsageError(f"{name} is the name of a data set; its format cannot be chosen.")
+    path = find_dataset(name)
+    if path is None:
+        raise DataError(f"the data set {name!r} is not here yet; fetch it with: sulsul datasets get {name}")
+    return ResolvedSource(name, "parquet", (str(path),), remote=False, split_column=DATASETS[name].split_column)
 
 
 def _folder(path: Path, source: str, settings: DataSettings) -> ResolvedSource:
