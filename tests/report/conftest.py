@@ -203,7 +203,7 @@ def build_full_record():
             ),
             best_epoch=8,
             kept_epoch=8,
-            stopped="validation loss did not improve for 4 epochs",
+            stopped="early",
             seconds=7.4,
             docs_per_s=2240.0,
         ),

@@ -7,7 +7,7 @@ from sulsul.report.record import EpochRow, TrainingSummary
 
 
 def training(*rows):
-    return TrainingSummary(history=rows, best_epoch=1, kept_epoch=1, stopped="all epochs were run", seconds=1.0)
+    return TrainingSummary(history=rows, best_epoch=1, kept_epoch=1, stopped="finished", seconds=1.0)
 
 
 def test_both_series_and_the_kept_epoch_are_drawn(full_record):
@@ -42,3 +42,10 @@ def test_the_file_is_one_svg_with_hangul_as_text(full_record):
     assert "서울 120 민원" in texts
     assert "Malgun Gothic" in file
     assert "http" not in file.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_an_interruption_before_the_first_epoch_leaves_an_empty_drawing():
+    nothing = TrainingSummary(history=(), best_epoch=0, kept_epoch=0, stopped="interrupted", seconds=0.1)
+    assert "no epoch was finished" in curves_svg(nothing, title="empty")
+    without_accuracy = training(EpochRow(epoch=1, loss=0.5))
+    assert "not recorded" in accuracy_curve(without_accuracy).render()

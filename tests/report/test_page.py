@@ -165,3 +165,18 @@ def test_a_collapse_is_an_alarm(full_record):
 def test_the_last_weights_are_named_as_such(full_record):
     training = full_record.training.model_copy(update={"kept_epoch": 12})
     assert "although epoch 8 was best" in render_report(full_record.model_copy(update={"training": training}))
+
+
+def test_an_interruption_before_the_first_epoch_is_said(full_record):
+    training = full_record.training.model_copy(
+        update={"history": (), "best_epoch": 0, "kept_epoch": 0, "stopped": "interrupted"}
+    )
+    page = render_report(full_record.model_copy(update={"training": training}))
+    assert "it was interrupted. No epoch was finished." in page
+    Reader(page)
+
+
+def test_many_mistakes_are_folded(full_record):
+    page = render_report(full_record.model_copy(update={"mistakes": full_record.mistakes * 3}))
+    assert "<summary>6 more</summary>" in page
+    assert page.count('class="quote"') == 12

@@ -47,6 +47,9 @@ def _curve(
     known = {key: values for key, values in series.items() if any(value is not None for value in values)}
     drawing = Drawing(_WIDTH, _HEIGHT, title, _in_words(name, training.history, known))
     drawing.text(_LEFT - 34, 14, title, style="plot-heading")
+    if not known:
+        drawing.text(_LEFT, 60, "no epoch was finished" if not training.history else "not recorded")
+        return drawing
     values = [value for column in known.values() for value in column if value is not None] + list(lines.values())
     x = _epoch_scale(training.history)
     y = _value_scale(values)
@@ -81,6 +84,8 @@ def _series(
 
 
 def _mark_kept(drawing: Drawing, x: Scale, y: Scale, kept_epoch: int) -> None:
+    if not x.low <= kept_epoch <= x.high or kept_epoch < 1:
+        return
     at = x(kept_epoch)
     drawing.line(at, y.start, at, y.end, "plot-mark")
     late = at > (x.start + x.end) / 2

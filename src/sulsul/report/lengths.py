@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from sulsul.report.record import LengthSummary
-from sulsul.report.svg import Drawing, Scale, nice_ticks, text_width
+from sulsul.report.svg import Drawing, Scale, nice_ticks
 
 _WIDTH, _HEIGHT = 360.0, 240.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 14.0, 40.0, 44.0
@@ -105,14 +105,9 @@ def _axis(drawing: Drawing, x: Scale, y: Scale, summary: LengthSummary) -> None:
 
 def _cut_line(drawing: Drawing, x: Scale, y: Scale, max_length: int, share: float) -> None:
     """Mark where texts are cut; a limit beyond the axis is only written down."""
-    label = f"cut at {max_length:,}: {share:.1%} of texts".replace("%", " %")
-    if max_length > x.high:
-        drawing.text(x.end, y.end - 6, label, anchor="end", style="plot-cut-name")
-        return
-    at = x(max_length)
-    drawing.line(at, y.start, at, y.end - 4, "plot-cut")
-    late = at + 5 + 1.1 * text_width(label) > x.end
-    drawing.text(at - 5 if late else at + 5, y.end + 4, label, anchor="end" if late else "start", style="plot-cut-name")
+    drawing.legend(_LEFT, 33, [("plot-cut", f"cut at {max_length:,}: {share:.1%} of texts".replace("%", " %"))])
+    if max_length <= x.high:
+        drawing.line(x(max_length), y.start, x(max_length), y.end - 4, "plot-cut")
 
 
 def _in_words(summary: LengthSummary) -> str:

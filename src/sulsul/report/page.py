@@ -28,6 +28,8 @@ _MOST_CONFUSIONS = 30
 _MOST_CLASSES = 200
 _SEVERITIES = {"error": 0, "warning": 1, "note": 2}
 _CELL = 160
+_OPEN_MISTAKES = 6
+_ENDINGS = {"finished": "all epochs ran", "early": "patience ran out", "interrupted": "it was interrupted"}
 
 
 def render_report(record: RunRecord) -> str:
@@ -47,6 +49,8 @@ def render_report(record: RunRecord) -> str:
         confusions=_confusions(evaluation),
         shown_classes=_shown_classes(evaluation),
         largest_matrix=LARGEST_MATRIX,
+        open_mistakes=_OPEN_MISTAKES,
+        endings=_ENDINGS,
         styles=Markup("".join(stylesheet(name) for name in ("colours", "page", "plots"))),
     )
 
@@ -128,6 +132,9 @@ def _interval(value: Interval) -> str:
 
 
 def _percent(value: float, digits: int = 1) -> str:
+    smallest = 10.0**-digits
+    if 0.0 < value * 100 < smallest / 2:
+        return f"< {smallest:g}\u00a0%"
     return f"{value * 100:.{digits}f}\u00a0%"
 
 

@@ -137,12 +137,16 @@ class EpochRow(_Frozen):
 
 
 class TrainingSummary(_Frozen):
-    """How training went: ``stopped`` says why it ended, ``kept_epoch`` whose weights were kept."""
+    """How training went.
+
+    ``stopped``: ``finished``, all epochs ran; ``early``, patience ran out; ``interrupted``. ``kept_epoch`` is the epoch
+    whose weights were kept, 0 where none was finished; ``monitor`` decided which was ``best_epoch``.
+    """
 
     history: tuple[EpochRow, ...]
     best_epoch: int
     kept_epoch: int
-    stopped: str
+    stopped: Literal["finished", "early", "interrupted"]
     monitor: str = "val_loss"
     seconds: float
     docs_per_s: float | None = None

@@ -13,15 +13,14 @@ def reliability_plot(calibration: Calibration) -> Drawing:
 
     A dot's area grows with the number of texts in its bin.
     """
-    drawing = Drawing(_SIZE, _SIZE, "Reliability", f"Expected calibration error {calibration.ece:.3f}.")
-    drawing.text(_LEFT - 34, 14, "Reliability", style="plot-heading")
+    drawing = Drawing(_SIZE, _SIZE, "Accuracy by confidence", f"Expected calibration error {calibration.ece:.3f}.")
+    drawing.text(_LEFT - 34, 14, "Accuracy by confidence", style="plot-heading")
     x = Scale(0, 1, _LEFT, _SIZE - _RIGHT)
     y = Scale(0, 1, _SIZE - _BOTTOM, _TOP + 6)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0]
     labels = ["0", "0.25", "0.5", "0.75", "1"]
     drawing.y_axis(y, x.start, x.end, ticks, labels)
     drawing.x_axis(x, y.start, ticks, labels, "confidence")
-    drawing.text(x.start + 6, y.end + 4, "accuracy", style="plot-name")
     drawing.line(x(0), y(0), x(1), y(1), "plot-reference")
     filled = [b for b in calibration.bins if b.n]
     largest = max((b.n for b in filled), default=1)
