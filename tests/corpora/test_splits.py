@@ -3,9 +3,12 @@
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from sulsul.corpora import Corpus, CorpusAudit, SplitSettings, split_corpus
+from sulsul.corpora.shuffle_split import draw, draw_stratified, sizes_of
 from sulsul.errors import LabelError, SplitError
 
 
@@ -149,3 +152,38 @@ def test_texts_without_labels_are_split_unstratified() -> None:
     splits = split_corpus(corpus, SplitSettings(test=0.2, validation=0.0))
     expected, _ = train_test_split(np.arange(200), test_size=0.2, random_state=42)
     np.testing.assert_array_equal(splits.train, expected)
+
+
+def test_a_number_of_rows_is_drawn_from_the_part_the_source_names() -> None:
+    values = ["train"] * 80 + ["validation"] * 40 + ["test"] * 80
+    settings = SplitSettings(column="part", test_rows=30, validation_rows=10, train_rows=20)
+    splits = split_corpus(corpus_of(LABELS, values), settings)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (20, 10, 30)
+    assert splits.train.max() < 80 <= splits.validation.min() <= splits.validation.max() < 120 <= splits.test.min()
+
+
+@given(data=st.data())
+def test_every_draw_equals_scikit_learn(data: st.DataObject) -> None:
+    n_classes = data.draw(st.integers(2, 6))
+    labels = np.array(data.draw(st.lists(st.integers(0, n_classes - 1), min_size=4, max_size=120)), dtype=np.str_)
+    size = data.draw(st.one_of(st.floats(0.05, 0.95), st.integers(1, len(labels) - 1)))
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    stratify = labels if data.draw(st.booleans()) else None
+    keep = data.draw(st.one_of(st.none(), st.integers(1, len(labels))))
+    n_taken, n_kept = sizes_of(len(labels), size, keep)
+    try:
+        expected = train_test_split(
+            np.arange(len(labels)), test_size=size, train_size=keep, random_state=seed, stratify=stratify
+        )
+    except ValueError:
+        assume(False)
+    drawn = (
+        draw(len(labels), n_taken, n_kept, seed) if stratify is None else draw_stratified(labels, n_taken, n_kept, seed)
+    )
+    np.testing.assert_array_equal(drawn[0], expected[0])
+    np.testing.assert_array_equal(drawn[1], expected[1])
+
+
+def test_a_share_that_leaves_nothing_for_training() -> None:
+    with pytest.raises(SplitError, match="leaves none for training"):
+        split_corpus(corpus_of(["a", "b", "a"]), SplitSettings(test=0.99, stratify=False))

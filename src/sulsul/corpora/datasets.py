@@ -35,7 +35,7 @@ class Dataset:
     """A named data set: where it comes from and how its files become one table."""
 
     name: str
-    title: str
+    description: str
     homepage: str
     files: tuple[RemoteFile, ...]
     prepare: Callable[[Mapping[str, Path]], pl.DataFrame]
@@ -214,7 +214,7 @@ DATASETS: dict[str, Dataset] = {
     for dataset in (
         Dataset(
             name="imdb",
-            title="Large Movie Review Dataset (Maas et al. 2011): 50,000 English reviews, pos or neg",
+            description="Large Movie Review Dataset (Maas et al. 2011): 50,000 English reviews, pos or neg",
             homepage="https://ai.stanford.edu/~amaas/data/sentiment/",
             files=(
                 RemoteFile(
@@ -230,7 +230,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="nsmc",
-            title="Naver sentiment movie corpus (Park 2016): 200,000 Korean reviews, 0 or 1",
+            description="Naver sentiment movie corpus (Park 2016): 200,000 Korean reviews, 0 or 1",
             homepage="https://github.com/e9t/nsmc",
             files=(
                 RemoteFile(
@@ -252,7 +252,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="ag-news",
-            title="AG's news topics (Zhang et al. 2015): 127,600 English articles, 4 topics",
+            description="AG's news topics (Zhang et al. 2015): 127,600 English articles, 4 topics",
             homepage="http://groups.di.unipi.it/~gulli/AG_corpus_of_news_articles.html",
             files=(
                 RemoteFile(
@@ -274,7 +274,7 @@ DATASETS: dict[str, Dataset] = {
         ),
         Dataset(
             name="seoul-120",
-            title="Seoul 120 call centre: 2,645 Korean questions, 10 fields of administration",
+            description="Seoul 120 call centre: 2,645 Korean questions, 10 fields of administration",
             homepage="https://data.seoul.go.kr",
             files=(RemoteFile("https://bit.ly/seoul-120-text-csv", "seoul-120-text.csv"),),
             prepare=_prepare_seoul,

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from sulsul.corpora.corpus import Corpus
 from sulsul.corpora.settings import SplitSettings
+from sulsul.corpora.shuffle_split import draw, draw_stratified, sizes_of
 from sulsul.errors import LabelError, SplitError
 
 Rows = npt.NDArray[np.int64]
@@ -40,7 +41,7 @@ def split_corpus(corpus: Corpus, settings: SplitSettings) -> Splits:
 
     Test rows are taken from all rows, validation rows from those that remain, each with the same seed. Rows that the
     source itself assigns to a part (:attr:`Corpus.split_values`) stay there, and only the parts it does not name are
-    taken from its training rows.
+    taken from its training rows. A number of rows asked for a part that the source names is drawn from that part.
 
     Raises
     ------
@@ -70,8 +71,13 @@ def complete_splits(corpus: Corpus, assigned: dict[str, Rows], settings: SplitSe
     pool = assigned["train"]
     empty = np.empty(0, dtype=np.int64)
     test, validation = assigned.get("test", empty), assigned.get("validation", empty)
-    if "test" not in assigned and (size := settings.test_rows or settings.test):
-        pool, test = divide.take(pool, size, part="test")
+    if "test" not in assigned:
+        if size := settings.test_rows or settings.test:
+            pool, test = divide.take(pool, size, part="test")
+    elif settings.test_rows is not None and settings.test_rows < len(test):
+        _, test = divide.take(test, settings.test_rows, part="test")
+    if "validation" in assigned and settings.validation_rows is not None and settings.validation_rows < len(validation):
+        _, validation = divide.take(validation, settings.validation_rows, part="validation")
     if "validation" not in assigned and (size := settings.validation_rows or settings.validation):
         pool, validation = divide.take(pool, size, part="validation", keep=settings.train_rows)
     elif settings.train_rows is not None and settings.train_rows < len(pool):
@@ -89,39 +95,38 @@ class _Divider:
         self._multi_label = corpus.multi_label
 
     def take(self, pool: Rows, size: float | int, *, part: str, keep: int | None = None) -> tuple[Rows, Rows]:
-        """Return (rest, taken) exactly as ``train_test_split(pool, test_size=size, train_size=keep)`` does."""
-        from sklearn.model_selection import train_test_split
-
+        """Return (kept, taken) exactly as ``train_test_split(pool, test_size=size, train_size=keep)`` does."""
         if isinstance(size, int) and size + (keep or 1) > len(pool):
             raise SplitError(
                 f"{size} {part} rows and {keep or 'at least 1'} training rows were asked for, "
                 f"but there are {len(pool)}."
             )
-        groups, said = self._groups(pool, size, part)
-        try:
-            rest, taken = train_test_split(
-                pool, test_size=size, train_size=keep, random_state=self._seed, stratify=groups
-            )
-        except ValueError as error:
-            raise SplitError(f"{len(pool)} rows cannot give a {part} split of {size}: {error}") from error
+        n_taken, n_kept = sizes_of(len(pool), size, keep)
+        if n_kept < 1:
+            raise SplitError(f"a {part} split of {n_taken} out of {len(pool)} rows leaves none for training.")
+        groups, said = self._groups(pool, n_taken, n_kept, part)
+        if groups is None:
+            kept, taken = draw(len(pool), n_taken, n_kept, self._seed)
+        else:
+            kept, taken = draw_stratified(groups, n_taken, n_kept, self._seed)
         amount = f"{size} rows" if isinstance(size, int) else f"{size:g}"
         self.notes.append(f"{part} {amount}, seed {self._seed}, {said}")
-        return rest, taken
+        return pool[kept], pool[taken]
 
-    def _groups(self, pool: Rows, size: float | int, part: str) -> tuple[npt.NDArray[np.str_] | None, str]:
+    def _groups(self, pool: Rows, n_taken: int, n_kept: int, part: str) -> tuple[npt.NDArray[np.str_] | None, str]:
         """Return what to stratify the pool on, and in words; a label that does not allow it is refused."""
         if self._strata is None:
             return None, "not stratified"
         groups = self._strata[pool]
         if not self._multi_label:
             _require_pairs(groups, part)
-            _require_room(groups, size, part)
+            _require_room(groups, n_taken, n_kept, part)
             return groups, "stratified"
         # Label sets are many and often unique; a set that occurs once joins the most frequent one.
         counts = Counter(groups.tolist())
         largest = counts.most_common(1)[0][0]
         groups = np.array([group if counts[group] >= 2 else largest for group in groups.tolist()])
-        if not _has_room(groups, size):
+        if not _has_room(groups, n_taken, n_kept):
             return None, "not stratified, as there are too many label sets"
         n_rare = sum(n for n in counts.values() if n < 2)
         return groups, "stratified on label sets" + (f" but for {n_rare} that occur once" if n_rare else "")
@@ -151,22 +156,17 @@ def _require_pairs(groups: npt.NDArray[np.str_], part: str) -> None:
         )
 
 
-def _require_room(groups: npt.NDArray[np.str_], size: float | int, part: str) -> None:
-    if not _has_room(groups, size):
+def _require_room(groups: npt.NDArray[np.str_], n_taken: int, n_kept: int, part: str) -> None:
+    if not _has_room(groups, n_taken, n_kept):
         raise SplitError(
-            f"a stratified {part} split of {_n_taken(size, len(groups))} out of {len(groups)} rows cannot hold one "
+            f"a stratified {part} split of {n_taken} out of {len(groups)} rows cannot hold one "
             f"text of each of the {len(set(groups.tolist()))} classes on both sides. "
             f"Change its size, or {_WAY_OUT[0].lower()}{_WAY_OUT[1:]}"
         )
 
 
-def _has_room(groups: npt.NDArray[np.str_], size: float | int) -> bool:
-    n_taken = _n_taken(size, len(groups))
-    return min(n_taken, len(groups) - n_taken) >= len(set(groups.tolist()))
-
-
-def _n_taken(size: float | int, n_rows: int) -> int:
-    return size if isinstance(size, int) else int(np.ceil(size * n_rows))
+def _has_room(groups: npt.NDArray[np.str_], n_taken: int, n_kept: int) -> bool:
+    return min(n_taken, n_kept) >= len(set(groups.tolist()))
 
 
 def _strata(corpus: Corpus) -> npt.NDArray[np.str_] | None:
