@@ -15,7 +15,8 @@ from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
 from sulsul.text.subwords import SubwordLookup
 
-_CHUNK_CHARACTERS = 1 << 20  # texts are encoded in chunks of about this size, so that temporaries stay small
+_CHUNK_CHARACTERS = 1 << 18  # texts are encoded in chunks of about this size, so that temporaries stay small
+_SERIES_TEXTS = 256  # texts of a column that become Python strings at once
 
 
 class Encoded(NamedTuple):
@@ -152,14 +153,14 @@ class Tokenizer:
             If a text is not a string.
         """
         token_ids = array("i")
-        counts = np.zeros((4, 0), np.int64)
+        counts: list[npt.NDArray[np.int64]] = [np.zeros((4, 0), np.int64)]
         for chunk in _chunks(_normalised(texts, self.settings)):
             found, token_counts = self._lookup.ids(chunk)
             ids, lengths, full_lengths = arrange(found, token_counts, self.settings)
             token_ids.frombytes(ids.tobytes())
             unknown_counts = count_unknown(found, token_counts)
-            counts = np.hstack([counts, np.stack([lengths, full_lengths, token_counts, unknown_counts])])
-        lengths, full_lengths, token_counts, unknown_counts = counts
+            counts.append(np.stack([lengths, full_lengths, token_counts, unknown_counts]))
+        lengths, full_lengths, token_counts, unknown_counts = np.hstack(counts)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         flat = np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32)
         return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts)
@@ -212,9 +213,17 @@ class Tokenizer:
 def _normalised(texts: Iterable[str] | pl.Series, settings: TextSettings) -> Iterator[str]:
     if isinstance(texts, str):
         raise TokenizerError("A single string was given where several texts are expected; put it in a list.")
+    if isinstance(texts, pl.Series):
+        texts = _streamed(texts)
     for position, text in enumerate(texts):
         _require_text(text, position)
         yield normalise(text, lowercase=settings.lowercase)
+
+
+def _streamed(texts: pl.Series) -> Iterator[str]:
+    """Yield a column's texts. Polars itself would make Python strings of 25,000 at a time."""
+    for start in range(0, len(texts), _SERIES_TEXTS):
+        yield from texts.slice(start, _SERIES_TEXTS).to_list()
 
 
 def _require_text(text: object, position: int) -> None:
