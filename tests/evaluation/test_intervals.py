@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sulsul.evaluation.intervals import (
@@ -36,6 +36,7 @@ def test_wilson_interval_agrees_with_scipy():
     assert wilson_interval(7, 7)[1] == 1.0
 
 
+@settings(deadline=None)
 @given(st.integers(1, 2000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
 def test_wilson_interval_holds_the_proportion_and_stays_within_bounds(counts):
     successes, n = counts

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -17,6 +17,7 @@ def test_confusion_has_truth_in_rows():
     assert confusion_matrix([0, 0, 1], [0, 1, 1], 3).tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
 
+@settings(deadline=None)
 @given(pairs)
 def test_counts_and_macro_f1_agree_with_scikit_learn(rows):
     true, predicted = np.array(rows).T

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sulsul.report.lengths import lengths_plot, lengths_svg, summarise_lengths
@@ -23,6 +23,7 @@ def test_nothing_is_cut_without_a_limit():
     assert summary.padding is None
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=80), st.none() | st.integers(1, 6000))
 def test_every_text_is_in_one_bin(lengths, max_length):
     summary = summarise_lengths(lengths, max_length=max_length)

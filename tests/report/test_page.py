@@ -159,7 +159,7 @@ def test_a_collapse_is_an_alarm(full_record):
     evaluation = evaluate_predictions([0, 1, 2], np.eye(3)[[2, 2, 2]], ["경제", "복지", "행정"])
     page = render_report(full_record.model_copy(update={"evaluations": {"test": evaluation}}))
     assert "Every text gets the same answer." in page
-    assert "tone-useless" in page
+    assert "tone-collapsed" in page
 
 
 def test_the_last_weights_are_named_as_such(full_record):

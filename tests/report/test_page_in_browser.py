@@ -103,6 +103,16 @@ def test_readable_on_every_screen(browser, pages, name, width, scheme):
     page.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tone", ["better", "alike", "worse", "useless", "collapsed", "plain"])
+def test_every_verdict_is_readable(browser, pages, tone, scheme):
+    page = opened(browser, pages["compare"], scheme=scheme)
+    page.evaluate("(tone) => { document.querySelector('.verdict').className = `verdict tone-${tone}`; }", tone)
+    assert page.evaluate("getComputedStyle(document.querySelector('.verdict')).getPropertyValue('--tone')")
+    assert page.evaluate(_LOW_CONTRAST) == []
+    page.close()
+
+
 def test_text_from_data_is_inert(browser, pages):
     page = opened(browser, pages["train"])
     assert page.evaluate("window.hacked") is None

@@ -4,12 +4,13 @@ import xml.etree.ElementTree as ET
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sulsul.report.svg import Drawing, Scale, clean, nice_ticks, shortened, text_width
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_makes_a_well_formed_drawing(text):
     drawing = Drawing(10, 10, text, text)
@@ -28,6 +29,7 @@ def test_markup_in_text_stays_text():
     assert "&lt;b&gt;행정&lt;/b&gt;" in drawing.render()
 
 
+@settings(deadline=None)
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_ticks_are_few_even_and_inside(low, span):
     ticks = nice_ticks(low, low + span)

@@ -57,7 +57,7 @@ def test_better_than_the_linear_baseline(full_record):
 def test_a_collapse_is_called_nothing_learned(full_record):
     always = np.tile([0.9, 0.1], (len(TRUE), 1))
     result = judged(full_record, TRUE, always, right_except(100))
-    assert result.tone == "useless"
+    assert (result.tone, result.label) == ("collapsed", "Nothing learned")
     assert "the same answer" in result.sentence
     assert "always answering “a” reaches 0.500" in result.sentence
 
@@ -65,7 +65,27 @@ def test_a_collapse_is_called_nothing_learned(full_record):
 def test_no_better_than_the_majority_is_called_useless(full_record):
     result = judged(full_record, TRUE, predictions(TRUE, 245))
     assert result.tone == "useless"
-    assert "no better than that" in result.sentence
+    assert "not shown to be better than that" in result.sentence
+
+
+def test_the_paired_test_decides_whether_the_majority_is_beaten(full_record):
+    true = np.array([0] * 90 + [1] * 10)
+    given = predictions(true, 0)
+    given[-4:] = [0.9, 0.1]  # 0.96 against 0.90: the interval 0.902–0.984 barely excludes it
+    ours = given.argmax(axis=1) == true
+    majority = full_record.baselines[0]
+    paired = compare_paired("ours", ours, {majority.title: true == 0})
+    record = full_record.model_copy(
+        update={
+            "evaluations": {"test": evaluate_predictions(true, given, ["a", "b"])},
+            "baselines": (majority,),
+            "paired": paired,
+        }
+    )
+    assert paired[0].p_value == pytest.approx(2 / 2**6)
+    assert verdict(record).tone == "plain"
+    half = paired[0].model_copy(update={"adjusted_p_value": 0.2})
+    assert verdict(record.model_copy(update={"paired": (half,)})).tone == "useless"
 
 
 def test_without_a_baseline_nothing_is_claimed(full_record):

@@ -15,7 +15,7 @@ from sulsul.report.verdict import Verdict, verdict
 
 _LARGEST_MATRIX = 12
 _MOST_CLASSES = 30
-_TONES = {"better": "green", "alike": "yellow", "worse": "red", "useless": "red", "plain": "cyan"}
+_TONES = {"better": "green", "alike": "yellow", "worse": "red", "useless": "red", "collapsed": "red", "plain": "cyan"}
 _SEVERITIES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 

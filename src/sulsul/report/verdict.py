@@ -8,7 +8,7 @@ from sulsul.evaluation.result import Evaluation
 from sulsul.evaluation.significance import PairedComparison
 from sulsul.report.record import Comparison, ComparisonRow, RunRecord, Split
 
-Tone = Literal["better", "alike", "worse", "useless", "plain"]
+Tone = Literal["better", "alike", "worse", "useless", "collapsed", "plain"]
 
 # Half-width of an accuracy interval from which on a result is called rough: ±5 points is 384 texts at 0.5.
 _ROUGH = 0.05
@@ -19,8 +19,8 @@ _SPLIT_WORDS: dict[Split, str] = {"train": "training", "validation": "validation
 class Verdict:
     """What a run showed.
 
-    ``tone`` orders it: better than the best linear baseline, alike, worse, useless (no better than always answering
-    the same), or plain where nothing was compared. ``label`` says the tone in two or three words.
+    ``tone`` orders it: better than the best linear baseline, alike, worse, useless (not shown to beat always answering
+    the same), collapsed (it does always answer the same), or plain where nothing was compared.
     """
 
     tone: Tone
@@ -34,7 +34,8 @@ class Verdict:
             "better": "Better than the baselines",
             "alike": "Not distinguishable from a baseline",
             "worse": "Worse than a baseline",
-            "useless": "Nothing learned",
+            "useless": "Not shown to beat one answer for all",
+            "collapsed": "Nothing learned",
             "plain": "Result",
         }[self.tone]
 
@@ -82,14 +83,14 @@ def _alike(row: ComparisonRow, best: ComparisonRow, alpha: float = 0.05) -> bool
 
 def _against_baselines(record: RunRecord, evaluation: Evaluation) -> tuple[Tone, str]:
     if evaluation.collapsed:
-        return "useless", (
+        return "collapsed", (
             f"it gives every text the same answer, and always answering “{evaluation.majority_class}” "
             f"reaches {evaluation.majority_accuracy:.3f}: nothing was learned"
         )
-    if evaluation.accuracy_interval[0] <= evaluation.majority_accuracy:
+    if not _beats_majority(record, evaluation):
         return "useless", (
             f"always answering “{evaluation.majority_class}” reaches {evaluation.majority_accuracy:.3f}: "
-            "no better than that"
+            "not shown to be better than that"
         )
     linear = [baseline for baseline in record.baselines if baseline.name != "majority"]
     if not linear:
@@ -107,6 +108,15 @@ def _against_baselines(record: RunRecord, evaluation: Evaluation) -> tuple[Tone,
         return "alike", f"{reaches}: within the interval, so not distinguishable"
     better = evaluation.accuracy > best.accuracy
     return ("better" if better else "worse"), f"{reaches}: the network is {'better' if better else 'worse'}"
+
+
+def _beats_majority(record: RunRecord, evaluation: Evaluation) -> bool:
+    """Whether the model is better than one answer for all: by the paired test, or else by its interval."""
+    names = {name for b in record.baselines if b.name == "majority" for name in (b.name, b.title)}
+    paired = next((test for test in record.paired if test.second in names), None)
+    if paired is not None:
+        return _tone_of(paired) == "better"
+    return evaluation.accuracy_interval[0] > evaluation.majority_accuracy
 
 
 def _tone_of(paired: PairedComparison) -> Tone:
