@@ -102,6 +102,7 @@ class Backward {
     step.dh = scratch.array<T>(line.sequences() * padded);
     step.dc = scratch.array<T>(line.sequences() * padded);
     step.state_stride = padded;
+    step.scratch = scratch.array<T>(scratch_size(weights));
     load_states(line, units, padded, direction.d_h_n, step.dh);
     load_states(line, units, padded, direction.d_c_n, step.dc);
     T* h_previous = scratch.array<T>(line.longest_chunk * units);

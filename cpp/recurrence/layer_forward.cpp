@@ -64,7 +64,7 @@ class Forward {
     step.h = scratch.array<T>(line.sequences() * padded);
     step.c = scratch.array<T>(line.sequences() * padded);
     step.state_stride = padded;
-    step.scratch = scratch.array<T>(kScratchRows * padded);
+    step.scratch = scratch.array<T>(scratch_size(weights));
     load_states(line, units, padded, direction.h0, step.h);
     load_states(line, units, padded, direction.c0, step.c);
     T* inputs = nullptr;

@@ -8,9 +8,7 @@
 
 namespace sulsul {
 
-// A panel is [depth][vectors][lanes]. Forward panels hold all gates of one vector of units (LSTM 4, GRU 3 or,
-// with the reset before the product, 2 followed by panels of U_h alone); elsewhere a panel is up to
-// kPanelVectors neighbouring vectors of columns. Columns behind H are zeros.
+// A panel is [depth][vectors][lanes], up to kPanelVectors neighbouring vectors of columns; zeros behind the last.
 constexpr std::int64_t kPanelVectors = 4;
 
 template <class T>

@@ -14,11 +14,15 @@ namespace sulsul {
 template <class T>
 struct StepWeights {
   Cell cell;
-  std::int64_t padded_units = 0;  // H rounded up to whole vectors; row length of the states below
-  const T* bias =
-      nullptr;  // rows of padded_units, zeros behind H: one per gate; GRU: z, r, h and recurrent h
-  const T* forward = nullptr;   // panels of U
-  const T* backward = nullptr;  // panels of U^T
+  std::int64_t padded_units = 0;    // H rounded up to whole vectors; row length of the states below
+  std::int64_t padded_columns = 0;  // G·H, likewise
+  // G·H elements; a GRU with reset_after has both biases of z and r added, and behind its gates the recurrent bias
+  // of the candidate.
+  const T* bias = nullptr;
+  const T* forward = nullptr;            // U; reset before the product: of z and r alone
+  const T* forward_candidate = nullptr;  // then U_h
+  const T* backward = nullptr;           // U^T; a GRU: of z and r alone
+  const T* backward_candidate = nullptr;  // then U_h^T
 };
 
 template <class T>
@@ -41,7 +45,7 @@ struct ForwardStep {
   std::int64_t saved_stride = 0;
   T* cells = nullptr;  // cell state after the step
   std::int64_t cells_stride = 0;
-  T* scratch = nullptr;  // kScratchRows * padded_units
+  T* scratch = nullptr;  // scratch_size()
 };
 
 template <class T>
@@ -63,9 +67,16 @@ struct BackwardStep {
   // Gradient of the pre-activations, G·H columns; a GRU adds H columns: that of h U_h + b'_h (reset_after).
   T* d_gates = nullptr;
   std::int64_t d_gates_stride = 0;
+  T* scratch = nullptr;  // scratch_size()
 };
 
-constexpr std::int64_t kScratchRows = 24;
+// Rows a step kernel takes at a time, at most: their products, and for a GRU two values more per unit.
+constexpr std::int64_t kScratchRows = 12;
+
+template <class T>
+std::int64_t scratch_size(const StepWeights<T>& weights) {
+  return kScratchRows * (weights.padded_columns + 2 * weights.padded_units);
+}
 
 template <class T>
 struct StepKernels {

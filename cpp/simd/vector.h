@@ -31,8 +31,6 @@ struct Simd;
 
 #if defined(SULSUL_ISA_AVX512)
 
-constexpr int kAccumulators = 24;  // of 32 registers
-
 template <>
 struct Simd<float> {
   using T = float;
@@ -82,8 +80,6 @@ struct Simd<double> {
 };
 
 #elif defined(SULSUL_ISA_AVX2)
-
-constexpr int kAccumulators = 12;  // of 16 registers
 
 template <>
 struct Simd<float> {
@@ -135,8 +131,6 @@ struct Simd<double> {
 };
 
 #else  // 128-bit vectors of the compiler: SSE2 on x86-64, NEON on arm64, or whatever the target has
-
-constexpr int kAccumulators = 8;
 
 template <class T, class Integer>
 struct PortableSimd {
