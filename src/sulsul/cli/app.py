@@ -3,6 +3,7 @@
 import typer
 
 from sulsul.cli.datasets import datasets_app
+from sulsul.cli.doctor import doctor
 from sulsul.cli.evaluate import evaluate
 from sulsul.cli.predict import predict
 from sulsul.cli.recipe import recipe_app
@@ -37,5 +38,6 @@ app.command()(demo)
 app.command()(train)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(doctor)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(datasets_app, name="datasets")

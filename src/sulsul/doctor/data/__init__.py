@@ -1,0 +1,1 @@
+"""Checks on the texts and labels themselves, before anything is made of them."""
