@@ -51,7 +51,7 @@ def test_a_given_encoding_is_used(tmp_path: Path) -> None:
 def test_western_text_is_not_taken_for_korean(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes("text,label\nit’s what we’d say,x\nthey’ve gone,y\n".encode("windows-1252"))
-    with pytest.raises(EncodingError, match=r"t\.csv: byte 0x92 at offset 13 is not UTF-8.*--encoding.* row 1"):
+    with pytest.raises(EncodingError, match=r"t\.csv: byte 0x92 at offset 13 is not utf-8.*--encoding.* row 1"):
         read_corpus(DataSettings(source=str(path)))
 
 
@@ -60,7 +60,7 @@ def test_an_undecodable_byte_deep_in_the_file_is_named_by_offset_and_row(tmp_pat
     head = "text,label\n" + "".join(f'"한글 {i}\n둘째 줄",{i % 2}\n' for i in range(60_000))
     content = head.encode() + b"bad \xff byte,1\n" + head.encode()[11:]
     path.write_bytes(content)
-    message = rf"t\.csv: byte 0xFF at offset {len(head.encode()) + 4} is not UTF-8.*It is in row 60001\."
+    message = rf"t\.csv: byte 0xFF at offset {len(head.encode()) + 4} is not utf-8.*It is in row 60001\."
     with pytest.raises(EncodingError, match=message):
         read_corpus(DataSettings(source=str(path)))
     with pytest.raises(EncodingError, match=r"row 60001"):

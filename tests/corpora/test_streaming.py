@@ -52,6 +52,24 @@ def test_limit_over_several_files(tmp_path: Path, limit: int) -> None:
     assert len(texts) == min(limit, 7)
 
 
+@pytest.mark.parametrize(("name", "gap"), [("t.csv", "\n"), ("t.jsonl", "\n\n")])
+def test_empty_lines_count_as_rows_under_a_limit(tmp_path: Path, name: str, gap: str) -> None:
+    path = tmp_path / name
+    lines = ["id,text", "1,a", "", "", "2,b", "3,c"]
+    if name == "t.jsonl":
+        lines = ['{"text": "a"}', "", "", '{"text": "b"}', '{"text": "c"}']
+    path.write_text("\n".join(lines) + gap)
+    settings = DataSettings(source=str(path), limit=4)
+    assert read_corpus(settings, labels="ignored").texts.to_list() == ["a", "b"]
+    assert [text for batch in iter_texts(settings, 1) for text in batch.texts] == ["a", "b"]
+
+
+def test_rows_after_the_limit_are_not_examined(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('id,text\n1,a\n2,b\n3,"broken\n')
+    assert sum(len(batch) for batch in iter_texts(DataSettings(source=str(path), limit=2), 2)) == 2
+
+
 def test_standard_input_holds_one_text_per_line() -> None:
     stream = io.BytesIO('\ufeff하나\n\r\n둘 "셋"\r\n넷'.encode())
     batches = list(iter_texts(DataSettings(source="-"), 2, stream=stream))
@@ -83,7 +101,7 @@ def test_standard_input_as_a_table() -> None:
 def test_undecodable_standard_input_names_line_and_offset() -> None:
     batches = iter_texts(DataSettings(source="-"), 1, stream=io.BytesIO(b"good\nb\xffd\n"))
     assert next(batches).texts.to_list() == ["good"]
-    with pytest.raises(EncodingError, match="standard input, line 2: byte 0xFF at offset 6 is not UTF-8"):
+    with pytest.raises(EncodingError, match="standard input, line 2: byte 0xFF at offset 6 is not utf-8"):
         next(batches)
     settings = DataSettings(source="-", encoding="cp949")
     (batch,) = iter_texts(settings, 10, stream=io.BytesIO("한글\n".encode("cp949")))

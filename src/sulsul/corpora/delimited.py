@@ -91,9 +91,9 @@ class DelimitedTable(Table):
             frame, rows = frame.filter(pl.Series(kept)), rows[kept]
         return TableBlock(frame, rows, n_rows)
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch after one pass of examination; raises as :meth:`read` does."""
-        self._examine(None)
+        self._examine(limit)
         return self._stream(columns, batch_rows)
 
     def _scan(self, limit: int | None) -> pl.LazyFrame:
@@ -201,7 +201,7 @@ class RemoteDelimitedTable(Table):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise unreadable(self.name, error) from error
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch; raises as :meth:`read` does."""
         return self._lazy_batches(self._lazy.select(columns), batch_rows)
 

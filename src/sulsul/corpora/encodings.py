@@ -2,6 +2,8 @@
 
 import codecs
 import gzip
+import io
+import itertools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,7 +71,7 @@ def recognise_encoding(path: Path) -> str:
     return "utf-8-sig"
 
 
-def undecodable(path: Path | str, offset: int, byte: int, tried: str, where: str = "") -> EncodingError:
+def undecodable(path: Path | str, offset: int, byte: int, tried: str | None, where: str = "") -> EncodingError:
     """Return the error for a byte that is no text in the encodings that were tried."""
     return EncodingError(
         f"{path}{where}: byte 0x{byte:02X} at offset {offset} is not {tried}. "
@@ -98,9 +100,9 @@ def decode_blocks(path: Path, encoding: str) -> Iterator[str]:
                 rest = len(error.object) - error.start
                 decoder.setstate(before)
                 yield decoder.decode(block[: max(0, len(block) - rest)])
-                raise undecodable(path, fed - rest, error.object[error.start], _plain(encoding)) from None
+                raise undecodable(path, fed - rest, error.object[error.start], plain_name(encoding)) from None
             except UnicodeError as error:  # UTF-16 without its mark
-                raise EncodingError(f"{path}: not {_plain(encoding)} ({error}).") from error
+                raise EncodingError(f"{path}: not {plain_name(encoding)} ({error}).") from error
             if text:
                 yield text
             if not block:
@@ -109,6 +111,23 @@ def decode_blocks(path: Path, encoding: str) -> Iterator[str]:
 
 def decode_lines(path: Path, encoding: str) -> Iterator[str]:
     """Yield the lines of a file with their ends (``\\n`` or ``\\r\\n``); raises as :func:`decode_blocks` does."""
+    n_lines = 0
+    try:
+        with open_text(path, encoding) as file:
+            for line in file:
+                n_lines += 1
+                yield line
+    except UnicodeError:
+        # The quick way decodes ahead; go to the bad byte again to yield every line before it and name its offset.
+        yield from itertools.islice(_decode_lines_exactly(path, encoding), n_lines, None)
+
+
+def open_text(path: Path, encoding: str) -> io.TextIOWrapper:
+    """Open a file for reading decoded lines that end in ``\\n`` only; an undecodable byte raises UnicodeError."""
+    return io.TextIOWrapper(open_binary(path), encoding=encoding, newline="\n")
+
+
+def _decode_lines_exactly(path: Path, encoding: str) -> Iterator[str]:
     rest: list[str] = []
     for block in decode_blocks(path, encoding):
         lines = block.split("\n")
@@ -138,8 +157,9 @@ def is_utf8(encoding: str) -> bool:
     return encoding in {"utf-8", "utf-8-sig"}
 
 
-def _plain(encoding: str) -> str:
-    return "UTF-8" if is_utf8(encoding) else encoding
+def plain_name(encoding: str | None) -> str | None:
+    """Return the name of a codec as people write it: ``utf-8`` whether or not a byte order mark may come first."""
+    return "utf-8" if encoding is not None and is_utf8(encoding) else encoding
 
 
 def _samples(path: Path) -> list[tuple[int, bytes]]:

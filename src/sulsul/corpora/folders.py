@@ -77,7 +77,7 @@ class FolderTable(Table):
         """
         return numbered(self._frame(self._files[:limit], columns))
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch; raises as :meth:`read` does."""
         for start in range(0, len(self._files), batch_rows):
             yield numbered(self._frame(self._files[start : start + batch_rows], columns), start + 1)
@@ -116,7 +116,7 @@ class FolderTable(Table):
         try:
             return content.decode(found)
         except UnicodeDecodeError as error:
-            raise undecodable(file.path, error.start, content[error.start], "UTF-8, UTF-16 or cp949") from None
+            raise undecodable(file.path, error.start, content[error.start], "utf-8, utf-16 or cp949") from None
 
     def _find(self) -> Iterator[_TextFile]:
         folders = _subfolders(self._root)

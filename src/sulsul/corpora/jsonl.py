@@ -80,18 +80,20 @@ class JsonLinesTable(Table):
             If a byte is undecodable; names offset and row.
         """
         blocks = list(self._batches(columns, _READ_RECORDS, limit))
+        if not blocks:
+            raise DataError(f"{self.name} holds no JSON object in its first {limit} lines.")
         frame = pl.concat([block.frame for block in blocks], how="vertical_relaxed", rechunk=True)
         rows = np.concatenate([block.rows for block in blocks])
         return TableBlock(frame, rows, int(rows[-1]))
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch; raises as :meth:`read` does."""
-        return self._batches(columns, batch_rows, None)
+        return self._batches(columns, batch_rows, limit)
 
     def _batches(self, columns: Sequence[str], batch_rows: int, limit: int | None) -> Iterator[TableBlock]:
         last_row = 0
         with closing(self._objects()) as objects:
-            chosen = itertools.islice(objects, limit)
+            chosen = objects if limit is None else itertools.takewhile(lambda item: item[0] <= limit, objects)
             while batch := list(itertools.islice(chosen, batch_rows)):
                 rows = np.array([row for row, _ in batch], dtype=np.int64)
                 yield TableBlock(
@@ -192,7 +194,7 @@ class RemoteJsonLinesTable(Table):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise unreadable(self.name, error) from error
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch; raises as :meth:`read` does."""
         return self._lazy_batches(self._lazy.select(columns), batch_rows)
 

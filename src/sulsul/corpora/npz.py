@@ -73,7 +73,7 @@ class NpzTable(Table):
         frame = pl.DataFrame({name: self._cells[name] for name in columns})
         return numbered(frame if limit is None else frame.head(limit))
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch; the archive is in memory already."""
         frame = self.read(columns, None).frame
         for start in range(0, frame.height, batch_rows):

@@ -40,6 +40,6 @@ class ParquetTable(Table):
         except (pl.exceptions.PolarsError, OSError) as error:
             raise unreadable(self.name, error) from error
 
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
         """Yield the given columns batch by batch."""
         return self._lazy_batches(self._lazy.select(columns), batch_rows)

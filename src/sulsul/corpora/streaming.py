@@ -13,7 +13,7 @@ import polars as pl
 
 from sulsul.corpora.columns import ColumnChoice, Labels
 from sulsul.corpora.corpus import Corpus, SourceFile
-from sulsul.corpora.encodings import named_encoding, undecodable
+from sulsul.corpora.encodings import named_encoding, plain_name, undecodable
 from sulsul.corpora.npz import NpzTable
 from sulsul.corpora.reading import assemble, choose_table_columns, open_table, require_columns, with_sequences
 from sulsul.corpora.settings import DataSettings
@@ -72,9 +72,8 @@ def _tables(settings: DataSettings, batch_rows: int, labels: Labels) -> Iterator
                 choice = choose_table_columns(table, settings, labels=labels)
             require_columns(table, choice)
             held = (table.sequences, table.word_index) if isinstance(table, NpzTable) else (None, None)
-            n_rows = 0
-            for block in table.batches(choice.all, batch_rows):
-                n_before = sum(file.n_rows for file in before)
+            n_rows, n_before = 0, sum(file.n_rows for file in before)
+            for block in table.batches(choice.all, batch_rows, None if remaining is None else remaining - n_before):
                 kept = block if remaining is None else _first_rows(block, remaining - n_before)
                 n_rows += kept.n_rows
                 if kept.frame.height:
@@ -107,12 +106,13 @@ def _lines(stream: BinaryIO, settings: DataSettings, batch_rows: int) -> Iterato
             try:
                 texts.append(line.rstrip(b"\r\n").decode(encoding if number == 1 else encoding.removesuffix("-sig")))
             except UnicodeDecodeError as error:
-                tried = "UTF-8" if settings.encoding == "auto" else settings.encoding
                 where = f", line {number}"
-                raise undecodable("standard input", offset + error.start, line[error.start], tried, where) from None
+                raise undecodable(
+                    "standard input", offset + error.start, line[error.start], plain_name(encoding), where
+                ) from None
             offset += len(line)
         frame = pl.DataFrame({"text": texts}, schema={"text": pl.String})
-        account = SourceFile(name="standard input", n_rows=row + len(batch), encoding=encoding)
+        account = SourceFile(name="standard input", n_rows=row + len(batch), encoding=plain_name(encoding))
         yield assemble(
             "standard input",
             [numbered(frame, row + 1)],

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.corpora.corpus import SourceFile
+from sulsul.corpora.encodings import plain_name
 from sulsul.errors import DataError, EncodingError
 
 
@@ -63,8 +64,11 @@ class Table(ABC):
         """Return the given columns of the first ``limit`` rows (None: all)."""
 
     @abstractmethod
-    def batches(self, columns: Sequence[str], batch_rows: int) -> Iterator[TableBlock]:
-        """Yield the given columns batch by batch; memory does not grow with the file."""
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
+        """Yield the given columns batch by batch; memory does not grow with the file.
+
+        Rows after the first ``limit`` are not wanted and need not be examined; they may still come.
+        """
 
     def _lazy_batches(self, lazy: pl.LazyFrame, batch_rows: int) -> Iterator[TableBlock]:
         row = 1
@@ -77,7 +81,9 @@ class Table(ABC):
 
     def account(self, n_rows: int) -> SourceFile:
         """Return the entry of this file in the audit."""
-        return SourceFile(name=self.name, n_rows=n_rows, encoding=self.encoding, quoting=self.quoting, note=self.note)
+        return SourceFile(
+            name=self.name, n_rows=n_rows, encoding=plain_name(self.encoding), quoting=self.quoting, note=self.note
+        )
 
 
 def numbered(frame: pl.DataFrame, first_row: int = 1) -> TableBlock:
