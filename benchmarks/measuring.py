@@ -3,14 +3,13 @@
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from peer_process import PEERS, PeerProcess
+from peer_process import PEERS, PeerPool, PeerProcess
 from problems import Lengths, Problem, write_problem
 from workloads import Workload
 
@@ -68,10 +67,10 @@ def make_problems(workload: Workload, lengths: Lengths) -> tuple[Problem, Proble
     return problem, Problem(padded, float(workload.n_timesteps), problem.source)
 
 
-def start_equal_peers(
-    stack: ExitStack, names: Iterable[str], workload: Workload, lengths: Lengths, threads: int
+def load_equal_peers(
+    pool: PeerPool, names: Iterable[str], workload: Workload, lengths: Lengths
 ) -> tuple[dict[str, PeerProcess], Problem]:
-    """Start peers on a problem and make sure that they compute the same probabilities as sulsul.
+    """Load a problem into peers and make sure that they compute the same probabilities as sulsul.
 
     Raises
     ------
@@ -81,19 +80,19 @@ def start_equal_peers(
     problem, padded = make_problems(workload, lengths)
     n = min(N_COMPARED, workload.batch_size)
     expected = {}
-    with PeerProcess(PEERS["sulsul"], threads) as reference:
-        for is_padded, version in ((False, problem), (True, padded)):
-            reference.load(version.folder)
-            expected[is_padded] = reference.probabilities(n)
+    reference = pool.get("sulsul")
+    for is_padded, version in ((True, padded), (False, problem)):
+        reference.load(version.folder)
+        expected[is_padded] = reference.probabilities(n)
     processes = {}
     for name in names:
-        kind = PEERS[name]
-        processes[name] = stack.enter_context(PeerProcess(kind, threads))
+        processes[name] = pool.get(name)
         processes[name].load(problem.folder)
-        difference = np.abs(processes[name].probabilities(n) - expected[kind.padded]).max()
+        is_padded = PEERS[name].padded
+        difference = np.abs(processes[name].probabilities(n) - expected[is_padded]).max()
         if not difference <= OUTPUT_TOLERANCE:
             raise UnequalOutputError(
-                f"{kind.label} on {workload.name}, {lengths}: probabilities differ by {difference}"
+                f"{PEERS[name].label} on {workload.name}, {lengths}: probabilities differ by {difference}"
             )
     return processes, problem
 
@@ -117,19 +116,33 @@ def alternate(measures: dict[str, Callable[[], float]], effort: Effort) -> dict[
 
 
 def measure_training(
-    workload: Workload, lengths: Lengths, names: list[str], *, threads: int, effort: Effort
+    pool: PeerPool, workload: Workload, lengths: Lengths, names: list[str], effort: Effort
 ) -> dict[str, Any]:
     """Return the seconds per training step of each peer."""
-    with ExitStack() as stack:
-        processes, problem = start_equal_peers(stack, names, workload, lengths, threads)
-        measures = {name: _per_step(process, workload.n_batches) for name, process in processes.items()}
-        timings = alternate(measures, effort)
-        versions = {name: process.call("versions") for name, process in processes.items()}
+    processes, problem = load_equal_peers(pool, names, workload, lengths)
+    measures = {name: _per_step(process, workload.n_batches) for name, process in processes.items()}
+    return _measure(processes, problem, measures, effort)
+
+
+def measure_inference(
+    pool: PeerPool, workload: Workload, batch_size: int, names: list[str], effort: Effort
+) -> dict[str, Any]:
+    """Return the seconds per text of each peer on texts of real lengths."""
+    n = min(workload.n_batches * workload.batch_size, max(64, 2 * batch_size))
+    processes, problem = load_equal_peers(pool, names, workload, "real")
+    measures = {name: _per_text(process, batch_size, n) for name, process in processes.items()}
+    return _measure(processes, problem, measures, effort)
+
+
+def _measure(
+    processes: dict[str, PeerProcess], problem: Problem, measures: dict[str, Callable[[], float]], effort: Effort
+) -> dict[str, Any]:
+    timings = alternate(measures, effort)
     return {
         "timings": {name: timing.to_json() for name, timing in timings.items()},
         "mean_length": problem.mean_length,
         "source": problem.source,
-        "versions": versions,
+        "versions": {name: process.call("versions") for name, process in processes.items()},
     }
 
 
@@ -143,24 +156,6 @@ def _per_step(process: PeerProcess, n_batches: int) -> Callable[[], float]:
     return lambda: process.call("train_epoch") / n_batches
 
 
-def measure_inference(
-    workload: Workload, batch_size: int, names: list[str], *, threads: int, effort: Effort
-) -> dict[str, Any]:
-    """Return the seconds per text of each peer on texts of real lengths."""
-    n = min(workload.n_batches * workload.batch_size, max(64, 2 * batch_size))
-    with ExitStack() as stack:
-        processes, problem = start_equal_peers(stack, names, workload, "real", threads)
-        measures = {name: _per_text(process, batch_size, n) for name, process in processes.items()}
-        timings = alternate(measures, effort)
-        versions = {name: process.call("versions") for name, process in processes.items()}
-    return {
-        "timings": {name: timing.to_json() for name, timing in timings.items()},
-        "mean_length": problem.mean_length,
-        "source": problem.source,
-        "versions": versions,
-    }
-
-
 def _per_text(process: PeerProcess, batch_size: int, n: int) -> Callable[[], float]:
     return lambda: process.call("infer", batch_size=batch_size, n=n) / n
 
@@ -168,7 +163,7 @@ def _per_text(process: PeerProcess, batch_size: int, n: int) -> Callable[[], flo
 def measure_memory(workload: Workload, lengths: Lengths, names: list[str], *, threads: int) -> dict[str, Any]:
     """Return the bytes by which a training step raises each peer's peak resident size.
 
-    Each peer runs alone in a fresh process; its first step counts with what it compiles and allocates once.
+    Each peer runs alone in a fresh process; what its first steps compile and allocate once counts too.
     """
     problem, _ = make_problems(workload, lengths)
     peaks = {}

@@ -109,6 +109,15 @@ class PeerProcess:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process still lives."""
+        return self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -158,3 +167,39 @@ class PeerProcess:
             path = Path(folder) / "probabilities.npy"
             self.call("probabilities", n=n, path=str(path))
             return np.load(path)
+
+
+class PeerPool:
+    """Processes of peers, started when first asked for and ended together; a context manager.
+
+    Parameters
+    ----------
+    threads
+        Threads of each.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._threads = threads
+        self._processes: dict[str, PeerProcess] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+
+    def get(self, name: str) -> PeerProcess:
+        """Return the process of a peer."""
+        if name in self._processes and not self._processes[name].is_running:
+            self._processes.pop(name).close()
+        if name not in self._processes:
+            self._processes[name] = PeerProcess(PEERS[name], self._threads)
+        return self._processes[name]
+
+    def end(self) -> None:
+        """End all processes; the next one asked for starts anew."""
+        for process in self._processes.values():
+            process.close()
+        self._processes.clear()

@@ -9,13 +9,21 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from machine import describe_machine
-from measuring import Effort, measure_inference, measure_memory, measure_product_rate, measure_training
+from measuring import (
+    Effort,
+    UnequalOutputError,
+    measure_inference,
+    measure_memory,
+    measure_product_rate,
+    measure_training,
+)
 from page import render_page
-from peer_process import PEERS, PeerError
+from peer_process import PEERS, PeerError, PeerPool
 from sulsul.files import write_text_atomically
 from workloads import SWEEPS, WORKLOADS
 
@@ -27,6 +35,7 @@ SWEPT_PEERS = ("sulsul", "keras-tensorflow", "keras-jax", "torch")
 INFERENCE_WORKLOADS = ("practical", "s0_lstm", "s0_gru")
 THREADS_WORKLOADS = ("s0_lstm", "practical")
 
+# What it is called in the results, and how to measure it.
 Measurement = tuple[str, Callable[[], dict[str, Any]]]
 
 
@@ -37,12 +46,9 @@ def training(arguments: argparse.Namespace) -> Iterator[Measurement]:
             peers = _peers(arguments, trains=True)
             if lengths == "dense":
                 peers = [peer for peer in peers if peer not in {"sulsul-random", "torch-packed"}]
-            yield (
-                f"training/{name}/{lengths}",
-                lambda name=name, lengths=lengths, peers=peers: measure_training(
-                    WORKLOADS[name], lengths, peers, threads=arguments.threads, effort=arguments.effort
-                ),
-            )
+            with PeerPool(arguments.threads) as pool:
+                measure = partial(measure_training, pool, WORKLOADS[name], lengths, peers, arguments.effort)
+                yield f"training/{name}/{lengths}", measure
 
 
 def inference(arguments: argparse.Namespace) -> Iterator[Measurement]:
@@ -52,51 +58,38 @@ def inference(arguments: argparse.Namespace) -> Iterator[Measurement]:
         if name not in INFERENCE_WORKLOADS:
             continue
         for batch_size in (1, 256):
-            yield (
-                f"inference/{name}/{batch_size}",
-                lambda name=name, batch_size=batch_size: measure_inference(
-                    WORKLOADS[name], batch_size, peers, threads=arguments.threads, effort=arguments.effort
-                ),
-            )
+            with PeerPool(arguments.threads) as pool:
+                measure = partial(measure_inference, pool, WORKLOADS[name], batch_size, peers, arguments.effort)
+                yield f"inference/{name}/{batch_size}", measure
 
 
 def threads(arguments: argparse.Namespace) -> Iterator[Measurement]:
     """Yield the training step on one thread; ``training`` has it on all."""
+    peers = [peer for peer in _peers(arguments, trains=True) if peer in SWEPT_PEERS]
     for name in arguments.workloads:
         if name in THREADS_WORKLOADS:
-            peers = [peer for peer in _peers(arguments, trains=True) if peer in SWEPT_PEERS]
-            yield (
-                f"threads/{name}/1",
-                lambda name=name, peers=peers: measure_training(
-                    WORKLOADS[name], "dense", peers, threads=1, effort=arguments.effort
-                ),
-            )
+            with PeerPool(1) as pool:
+                measure = partial(measure_training, pool, WORKLOADS[name], "dense", peers, arguments.effort)
+                yield f"threads/{name}/1", measure
 
 
 def memory(arguments: argparse.Namespace) -> Iterator[Measurement]:
-    """Yield the peak memory of a training step of every workload."""
+    """Yield the peak memory of training of every workload."""
+    peers = [peer for peer in _peers(arguments, trains=True) if peer != "sulsul-random"]
     for name in arguments.workloads:
         for lengths in arguments.lengths:
-            peers = [peer for peer in _peers(arguments, trains=True) if peer != "sulsul-random"]
-            yield (
-                f"memory/{name}/{lengths}",
-                lambda name=name, lengths=lengths, peers=peers: measure_memory(
-                    WORKLOADS[name], lengths, peers, threads=arguments.threads
-                ),
-            )
+            measure = partial(measure_memory, WORKLOADS[name], lengths, peers, threads=arguments.threads)
+            yield f"memory/{name}/{lengths}", measure
 
 
 def sweeps(arguments: argparse.Namespace) -> Iterator[Measurement]:
     """Yield the training step of one LSTM layer over lengths, units and batch sizes."""
     peers = [peer for peer in _peers(arguments, trains=True) if peer in SWEPT_PEERS]
     for axis, points in SWEEPS.items():
-        for value, workload in points:
-            yield (
-                f"sweeps/{axis}/{value}",
-                lambda workload=workload: measure_training(
-                    workload, "dense", peers, threads=arguments.threads, effort=arguments.effort
-                ),
-            )
+        with PeerPool(arguments.threads) as pool:
+            for value, workload in points:
+                measure = partial(measure_training, pool, workload, "dense", peers, arguments.effort)
+                yield f"sweeps/{axis}/{value}", measure
 
 
 SECTIONS = {"training": training, "inference": inference, "threads": threads, "memory": memory, "sweeps": sweeps}
@@ -156,7 +149,7 @@ def main() -> int:
                 print(key, end=" … ", flush=True)
                 try:
                     measured = measure()
-                except PeerError as error:
+                except (PeerError, UnequalOutputError) as error:
                     failures += 1
                     print(f"failed\n{error}", flush=True)
                     continue
