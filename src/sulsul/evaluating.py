@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sulsul.corpora import DataSettings, read_corpus
+from sulsul.bundle import Bundle
+from sulsul.corpora import Corpus, DataSettings, read_corpus
 from sulsul.files import output_error, write_text_atomically
+from sulsul.findings import Finding
 from sulsul.judging import Judgement, judge, mistakes
 from sulsul.predictor import Predictor
 from sulsul.preparation import encode_rows
@@ -51,9 +53,26 @@ def evaluate_source(predictor: Predictor, settings: DataSettings, *, command: st
         text=text_summary(bundle.tokenizer, {name: split}),
         model=model_summary(bundle.classifier, bundle.specification.name),
         evaluations={name: judgement.evaluation},
+        findings=_seen_in_training(corpus, bundle),
         mistakes=mistakes(corpus, split, judgement, predictor.classes),
     )
     return record, judgement
+
+
+def _seen_in_training(corpus: Corpus, bundle: Bundle) -> tuple[Finding, ...]:
+    """Say so if these are the very texts of the run, most of which it was trained on."""
+    if corpus.fingerprint != bundle.data.get("fingerprint"):
+        return ()
+    return (
+        Finding(
+            check="evaluated-on-training-data",
+            severity="error",
+            what="These are the texts the classifier was made from, and most of them were its training split.",
+            why="A score on texts seen in training says how well they were memorised, not how well new ones are read.",
+            remedy="Evaluate labelled texts that were not in the run, or read the test score that `train` printed.",
+            evidence={"fingerprint": corpus.fingerprint, "rows": bundle.data.get("rows")},
+        ),
+    )
 
 
 def save_evaluation(record: RunRecord, folder: Path) -> None:

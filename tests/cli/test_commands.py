@@ -88,6 +88,7 @@ def test_evaluate_prints_and_writes_its_report(
     assert "Confusion" in capsys.readouterr().out
     metrics = json.loads((output / "metrics.json").read_text(encoding="utf-8"))
     assert metrics["evaluations"]["data"]["n"] == 80
+    assert [finding["check"] for finding in metrics["findings"]] == ["evaluated-on-training-data"]
     assert run(monkeypatch, *arguments) == 1
 
 
