@@ -43,7 +43,7 @@ def test_linear_baselines_learn_an_easy_task():
     assert char.seconds > 0
     assert char.settings["C"] in baselines._GRID
     assert char.settings["converged"]
-    assert char.settings["chosen_by"] == "5-fold cross-validation"
+    assert char.settings["chosen_by"] == "5 folds of cross-validation"
 
 
 def test_scores_survive_json():

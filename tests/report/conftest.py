@@ -52,7 +52,7 @@ def baseline(name, title, true, accuracy, seconds, seed):
         macro_f1=macro_f1(true, predictions, len(CLASSES)),
         macro_f1_interval=macro_f1_interval(true, predictions, len(CLASSES)),
         seconds=seconds,
-        settings={"C": 1.0, "chosen_by": "5-fold cross-validation"},
+        settings={"C": 1.0, "chosen_by": "5 folds of cross-validation"},
     )
     return BaselineResult(scores, predictions)
 
