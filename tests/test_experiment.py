@@ -5,7 +5,7 @@ import pytest
 from safetensors.numpy import load_file
 from tests.trained import tiny_run, tiny_specification, write_corpus
 
-from sulsul.errors import OutputError, SpecificationError, TrainingError
+from sulsul.errors import DataError, OutputError, SpecificationError, TrainingError
 from sulsul.experiment import Listener, run_experiment
 from sulsul.predictor import Predictor
 from sulsul.report.record import RunRecord
@@ -130,3 +130,15 @@ def test_multi_label_runs_from_table_to_prediction(tmp_path: Path) -> None:
     tensors = load_file(tmp_path / "run" / "model.safetensors")
     assert tensors["output.kernel"].shape[1] == 3
     assert all(np.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def test_word_vectors_are_read_and_a_missing_file_is_named(tmp_path: Path) -> None:
+    vectors = tmp_path / "words.vec"
+    vectors.write_text("2 4\n좋았다 1 2 3 4\n나빴다 -1 -2 -3 -4\n", encoding="utf-8")
+    embedding = {"kind": "embedding", "size": 4, "trainable": False, "vectors": str(vectors)}
+    outcome = tiny_run(tmp_path, model={"input": embedding})
+    position = outcome.bundle.tokenizer.vocabulary().index("좋았다")
+    assert outcome.bundle.classifier.state_dict()["input.weight"][position].tolist() == [1, 2, 3, 4]
+    (tmp_path / "again").mkdir()
+    with pytest.raises(DataError, match=r"nowhere\.vec cannot be read"):
+        tiny_run(tmp_path / "again", model={"input": embedding | {"vectors": "nowhere.vec"}})

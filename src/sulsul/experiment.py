@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
-from sulsul.errors import OutputError, SulsulError, TrainingError
+from sulsul.errors import DataError, OutputError, SulsulError, TrainingError
 from sulsul.evaluation.baselines import BaselineResult, linear_baselines, majority
 from sulsul.files import output_error, write_text_atomically
 from sulsul.judging import Judgement, judge, mistakes, paired_with_baselines
@@ -23,6 +23,8 @@ from sulsul.report.page import render_report
 from sulsul.report.record import EpochRow, RunRecord, Split, TrainingSummary
 from sulsul.specification import RunSpecification
 from sulsul.summaries import data_summary, model_summary, text_summary
+from sulsul.text import Tokenizer
+from sulsul.text.vectors import read_vectors
 from sulsul.training import TrainingResult, train_classifier
 from sulsul.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
 from sulsul.training.history import EpochRecord, history_to_csv
@@ -121,10 +123,6 @@ def build_classifier(specification: RunSpecification, data: PreparedData) -> Cla
     SpecificationError
         If the network cannot be built.
     """
-    from sulsul.text.vectors import read_vectors
-
-    source = getattr(specification.model.input, "vectors", None)
-    vectors = read_vectors(Path(source), data.tokenizer) if source else None
     return Classifier(
         specification.model,
         vocabulary_size=data.tokenizer.vocabulary_size,
@@ -132,9 +130,27 @@ def build_classifier(specification: RunSpecification, data: PreparedData) -> Cla
         multi_label=data.labels.multi_label,
         pad_to=specification.text.pad_to,
         seed=specification.training.seed,
-        vectors=vectors,
+        vectors=_vectors(specification, data.tokenizer),
         backend=specification.training.backend,
     )
+
+
+def _vectors(specification: RunSpecification, tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
+    """Read the word vectors that the specification names, if it does."""
+    settings = specification.model.input
+    if settings.kind != "embedding" or settings.vectors is None:
+        return None
+    path = Path(settings.vectors)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            found = read_vectors(lines, tokenizer.vocabulary(), source=str(path), seed=specification.training.seed)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text (byte {error.start} of a block); vectors are read as text."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    return found.matrix
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
