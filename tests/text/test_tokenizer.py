@@ -1,4 +1,5 @@
 import json
+import pickle
 import subprocess
 import sys
 import unicodedata
@@ -162,6 +163,7 @@ def test_json_round_trip(kind, filter_punctuation, reserved):
     again = Tokenizer.from_json(text, tokenizer.settings)
     assert again.vocabulary() == tokenizer.vocabulary()
     assert again.to_json() == text
+    assert pickle.loads(pickle.dumps(tokenizer)).to_json() == text
     assert [a.tolist() for a in again.encode(CORPUS)] == [a.tolist() for a in tokenizer.encode(CORPUS)]
 
 
@@ -268,6 +270,25 @@ def test_subwords_respect_the_size_and_join_to_the_words():
     assert tokenizer.vocabulary_size == 60
     names = tokenizer.vocabulary()
     assert "".join(names[i] for i in encode_one(tokenizer, "good film")) == "▁good▁film"
+
+
+@pytest.mark.parametrize("reserved", RESERVED)
+def test_subword_spans_of_known_pieces_spell_the_pieces(reserved):
+    tokenizer = fitted("subword", reserved=reserved)
+    text = "Really 재미있다? (q「Good」)"
+    ids, spans = tokenizer.encode_with_spans(text)
+    names = tokenizer.vocabulary()
+    spelt = [(names[i].lstrip("▁"), text[a:b].lower()) for i, (a, b) in zip(ids, spans, strict=True)]
+    assert all(piece in (written, "") for piece, written in spelt if not piece.startswith("["))
+    assert sum(piece == written for piece, written in spelt) >= 8
+
+
+def test_a_word_of_many_thousand_letters_is_cut():
+    tokenizer, theirs = cached_pair("subword", True, ("pad", "oov"))
+    text = "good" * 5_000
+    ids = encode_one(tokenizer, text)
+    assert ids == theirs.encode(text).ids
+    assert ids == tokenizer.encode_with_spans(text)[0]
 
 
 def test_subwords_need_room():

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sulsul.errors import TokenizerError
 from sulsul.text.settings import TextSettings
-from sulsul.text.splitting import KERAS_FILTER, WHITE_SPACE, punctuation_class
+from sulsul.text.splitting import KERAS_FILTER, LONGEST_WORD, WHITE_SPACE, punctuation_class
 from sulsul.text.vocabulary import RESERVED_NAMES, Vocabulary
 
 if TYPE_CHECKING:
@@ -116,7 +116,13 @@ def add_pipeline(tokenizer: "tokenizers.Tokenizer", settings: TextSettings) -> N
         steps += [normalizers.Replace(white_space, " "), normalizers.Strip()]
         words = pre_tokenizers.Split(Regex("."), "isolated")
     elif settings.tokenizer == "subword":
-        words = pre_tokenizers.Sequence([*words_and_marks, pre_tokenizers.Metaspace(prepend_scheme="always")])
+        words = pre_tokenizers.Sequence(
+            [
+                *words_and_marks,
+                pre_tokenizers.Split(Regex(f".{{1,{LONGEST_WORD}}}"), "isolated"),
+                pre_tokenizers.Metaspace(prepend_scheme="always"),
+            ]
+        )
     elif settings.tokenizer == "word" and settings.filter_punctuation:
         words = pre_tokenizers.Split(Regex(f"[{_oniguruma(KERAS_FILTER)} ]+"), "removed")
     elif settings.tokenizer == "word":

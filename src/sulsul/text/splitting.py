@@ -16,6 +16,10 @@ KERAS_FILTER = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 """Every character for which :meth:`str.isspace` holds; none lies above U+3000."""
 
+LONGEST_WORD = 4096
+"""Where asked, a run without white space is cut after so many characters: no word is as long, and byte pair encoding
+takes 90 bytes of memory for each character of one word."""
+
 _LONG_TEXT = 1 << 20  # from this many characters on, tokens are yielded one by one, not gathered in a list
 
 
@@ -73,7 +77,7 @@ class CharacterSplitter:
             yield (" " if token.isspace() else token), match.start(), match.end()
 
 
-def word_splitter(*, filter_punctuation: bool) -> PatternSplitter:
+def word_splitter(*, filter_punctuation: bool, cut_long_words: bool = False) -> PatternSplitter:
     """Return the rule for words.
 
     Parameters
@@ -81,6 +85,8 @@ def word_splitter(*, filter_punctuation: bool) -> PatternSplitter:
     filter_punctuation
         True: cut at spaces and at Keras's punctuation, which is lost. False: cut at any white space, and
         every punctuation character is a token of its own.
+    cut_long_words
+        Without the filter only: cut words after :data:`LONGEST_WORD` characters.
 
     Examples
     --------
@@ -92,7 +98,8 @@ def word_splitter(*, filter_punctuation: bool) -> PatternSplitter:
     if filter_punctuation:
         return PatternSplitter(f"[^{re.escape(KERAS_FILTER)} ]+")
     marks = punctuation_class()
-    return PatternSplitter(f"[{marks}]|[^{marks}{re.escape(WHITE_SPACE)}]+")
+    repeat = f"{{1,{LONGEST_WORD}}}" if cut_long_words else "+"
+    return PatternSplitter(f"[{marks}]|[^{marks}{re.escape(WHITE_SPACE)}]{repeat}")
 
 
 @cache

@@ -1,7 +1,7 @@
 """Strings -> token ids, fitted on training texts."""
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -97,6 +97,10 @@ class Tokenizer:
         """
         kind = SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
         return cls(settings, kind.from_json(text, settings))
+
+    def __reduce__(self) -> tuple[Callable[[str, TextSettings], "Tokenizer"], tuple[str, TextSettings]]:
+        """Copy and pickle by way of :meth:`to_json`."""
+        return Tokenizer.from_json, (self.to_json(), self.settings)
 
     def to_json(self) -> str:
         """Return a ``tokenizer.json`` that Hugging Face's ``tokenizers.Tokenizer.from_str`` reads too.
