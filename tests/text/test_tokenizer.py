@@ -3,6 +3,7 @@ import pickle
 import subprocess
 import sys
 import unicodedata
+from itertools import pairwise
 
 import numpy as np
 import polars as pl
@@ -314,3 +315,15 @@ def test_subwords_do_not_depend_on_threads(tmp_path):
         for threads in ("1", "2")
     ]
     assert files[0] == files[1]
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize("kind", ["word", "char", "subword"])
+def test_real_texts_get_the_ids_that_hugging_face_gives(shared_data, kind):
+    reviews = pl.read_parquet(shared_data / "imdb-train.parquet", columns=["text"], n_rows=300)["text"]
+    korean = pl.read_csv(shared_data / "seoul-120-text.csv", columns=["내용"], n_rows=300)["내용"].fill_null("")
+    texts = [*reviews, *korean]
+    tokenizer = Tokenizer.fit(texts[::2], TextSettings(tokenizer=kind, vocabulary_size=3000))
+    theirs = tokenizers.Tokenizer.from_str(tokenizer.to_json()).encode_batch_fast(texts)
+    ids, offsets = tokenizer.encode(texts)
+    assert [ids[a:b].tolist() for a, b in pairwise(offsets)] == [encoding.ids for encoding in theirs]
