@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-import polars as pl
+import numpy as np
 import pytest
 from sklearn.model_selection import train_test_split
 
+from sulsul.corpora import read_splits
 from sulsul.errors import SpecificationError
 from sulsul.model import Classifier, summarise
 from sulsul.recipes import load_recipe, recipe_names, unpadded
@@ -87,13 +88,23 @@ def test_unknown_recipe_names_the_known_ones() -> None:
 @pytest.mark.shared_data
 def test_seoul_split_is_the_notebooks(shared_data: Path) -> None:
     specification = load_recipe("seoul-birnn")
-    table = pl.read_csv(shared_data / "seoul-120-text.csv").filter(
-        pl.col("분류").is_in(specification.data.keep_classes)
-    )
-    split = specification.split
-    labels = table["분류"].to_numpy()
-    rest, test = train_test_split(range(len(labels)), test_size=split.test, stratify=labels, random_state=split.seed)
-    train, validation = train_test_split(
-        rest, test_size=split.validation, stratify=labels[rest], random_state=split.seed
-    )
+    data = specification.data.model_copy(update={"source": str(shared_data / "seoul-120-text.csv")})
+    corpus, splits = read_splits(data, specification.split)
+    assert corpus.labels is not None
+    labels = corpus.labels.to_numpy()
+    rest, test = train_test_split(np.arange(len(labels)), test_size=0.2, stratify=labels, random_state=42)
+    train, validation = train_test_split(rest, test_size=0.2, stratify=labels[rest], random_state=42)
     assert (len(train), len(validation), len(test)) == (1_368, 342, 428)
+    for ours, theirs in ((splits.train, train), (splits.validation, validation), (splits.test, test)):
+        assert sorted(ours) == sorted(theirs)
+
+
+@pytest.mark.shared_data
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("imdb-onehot-rnn", (20_000, 5_000, 0)), ("imdb-single-step-rnn", (100, 0, 100))]
+)
+def test_imdb_split_has_the_notebooks_sizes(shared_data: Path, name: str, sizes: tuple[int, int, int]) -> None:
+    specification = load_recipe(name)
+    data = specification.data.model_copy(update={"source": str(shared_data / "imdb-train.parquet")})
+    _, splits = read_splits(data, specification.split)
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == sizes
