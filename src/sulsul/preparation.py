@@ -8,10 +8,11 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.batching import EncodedCorpus
-from sulsul.corpora import Corpus, read_splits
+from sulsul.corpora import Corpus, Splits, read_splits
 from sulsul.report.record import Split
 from sulsul.specification import RunSpecification
 from sulsul.text import LabelEncoder, Tokenizer
+from sulsul.text.statistics import unknown_share
 
 _SPLITS: tuple[Split, ...] = tuple(name for name in get_args(Split) if name != "data")
 
@@ -28,11 +29,14 @@ class PreparedSplit:
         Token ids and class ids.
     full_lengths
         int64 (B,): lengths in tokens before truncation and padding.
+    unknown_share
+        Share of the tokens, before truncation, that are outside the vocabulary.
     """
 
     rows: npt.NDArray[np.int64]
     encoded: EncodedCorpus
     full_lengths: npt.NDArray[np.int64]
+    unknown_share: float
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,24 @@ def prepare(specification: RunSpecification) -> PreparedData:
         If the model's output cannot express the classes found.
     """
     corpus, splits = read_splits(specification.data, specification.split)
+    return prepare_splits(corpus, splits, specification)
+
+
+def prepare_splits(
+    corpus: Corpus, splits: Splits, specification: RunSpecification, *, labels: LabelEncoder | None = None
+) -> PreparedData:
+    """Fit the tokenizer and, unless ``labels`` are given, the labels on the training rows, and encode every split.
+
+    Raises
+    ------
+    DataError
+        If a label is missing or unknown.
+    SpecificationError
+        If the model's output cannot express the classes.
+    """
     train = corpus.select(splits.train)
-    assert train.labels is not None  # read_splits refuses a source without labels
-    labels = LabelEncoder.fit(train.labels)
+    assert train.labels is not None  # whoever made the splits refuses a source without labels
+    labels = labels or LabelEncoder.fit(train.labels)
     specification.model.resolved_output(len(labels.classes), multi_label=labels.multi_label)
     tokenizer = Tokenizer.fit(train.texts, specification.text)
     prepared = {
@@ -94,4 +113,5 @@ def encode_rows(
     assert part.labels is not None
     encoded = tokenizer.encode_with_lengths(part.texts)
     class_ids = labels.encode(part.labels, part.rows, source=corpus.source)
-    return PreparedSplit(rows, EncodedCorpus(encoded.token_ids, encoded.offsets, class_ids), encoded.full_lengths)
+    corpus_ids = EncodedCorpus(encoded.token_ids, encoded.offsets, class_ids)
+    return PreparedSplit(rows, corpus_ids, encoded.full_lengths, unknown_share(encoded))

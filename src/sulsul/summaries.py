@@ -48,17 +48,10 @@ def data_summary(
 def text_summary(tokenizer: Tokenizer, splits: Mapping[Split, PreparedSplit]) -> TextSummary:
     """Say how texts became tokens; lengths are those of the training split, or of the only split there is."""
     described = splits.get("train") or next(iter(splits.values()))
-    unknown = tokenizer.unknown_id
     return TextSummary(
         tokenizer=tokenizer.settings.tokenizer,
         vocabulary_size=tokenizer.vocabulary_size,
-        oov_rate={}
-        if unknown is None
-        else {
-            name: float((split.encoded.token_ids == unknown).mean())
-            for name, split in splits.items()
-            if split.encoded.token_ids.size
-        },
+        oov_rate={name: split.unknown_share for name, split in splits.items()},
         lengths=summarise_lengths(
             described.full_lengths, max_length=tokenizer.settings.max_length, pad_to=tokenizer.settings.pad_to
         )
