@@ -151,7 +151,7 @@ def main() -> int:
                     measured = measure()
                 except (PeerError, UnequalOutputError) as error:
                     failures += 1
-                    print(f"failed\n{error}", flush=True)
+                    print(f"failed: {str(error).strip().splitlines()[-1]}", flush=True)
                     continue
                 merge(results, key, measured, machine)
                 write_text_atomically(RESULTS, json.dumps(results, indent=1, sort_keys=True) + "\n")
