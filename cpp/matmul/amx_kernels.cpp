@@ -2,6 +2,10 @@
 //
 // A block of C is 2×2 tiles (32×32); the other four tile registers hold two tiles of A and two of B. For each
 // 32 of the depth the three products take 12 tile multiplications (192 cycles) for 8 tile loads (64 cycles).
+//
+// Converting the next strip between the tile multiplications of this one was tried and brought nothing,
+// though the instructions overlap: tile multiplications take port 5, which leaves the vector code one port,
+// and the strip being written pushes the strips being read out of the first-level cache.
 #include "matmul/amx_split.h"
 #include "matmul/kernels.h"
 #include "runtime/amx_tiles.h"
@@ -11,12 +15,12 @@ namespace sulsul::amx {
 namespace {
 
 constexpr std::int64_t kBlock = 2 * kTileRows;  // rows and columns of a block of C
-// Depth that A is converted for at a time: 32 rows × 256 in two halves are 32 KB, the first-level cache's
-// share.
+// Depth that A is converted for at a time: its strip of 32 rows (16 KB) and the strip of B streaming past
+// share the first-level cache. With 64 every block of C is loaded and stored twice as often, with 256 strips
+// evict each other: both a tenth slower.
 constexpr std::int64_t kSlab = 128;
-// multiply_tn: columns of B converted at a time: 256 × 512 in two halves are 512 KB, in the second-level
-// cache.
-constexpr std::int64_t kColumns = 512;
+// The same for multiply_tn, where every part of the depth costs a pass over C (128: a fifth slower).
+constexpr std::int64_t kTokens = 256;
 
 SULSUL_INLINE std::int64_t smaller(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
 SULSUL_INLINE std::int64_t tiles_of(std::int64_t size, std::int64_t tile) { return (size + tile - 1) / tile; }
@@ -205,32 +209,31 @@ void multiply(std::int64_t m, std::int64_t k, std::int64_t n, const float* a, st
   }
 }
 
+// The strips of A are made once for kTokens of the depth and kept in the second-level cache; those of B one
+// after the other, each just before its use.
 template <bool Split>
 void multiply_tn(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_stride,
                  const float* b, std::int64_t b_stride, bool accumulate, float* c, std::int64_t c_stride) {
   const TileScope tiles;
-  const std::int64_t steps = kSlab / kTileDepth, strip = steps * kStripStep<Split>;
+  constexpr std::int64_t kStrip = kTokens / kTileDepth * kStripStep<Split>;
+  alignas(64) float block[kBlock * kBlock];
   ScratchFrame scratch;
-  Half* a_strips = scratch.array<Half>(tiles_of(m, kBlock) * strip);
-  Half* b_strips = scratch.array<Half>(tiles_of(smaller(n, kColumns), kBlock) * strip);
-  for (std::int64_t p = 0; p < k; p += kSlab) {
-    const std::int64_t depth = smaller(kSlab, k - p);
+  Half* a_strips = scratch.array<Half>(tiles_of(m, kBlock) * kStrip);
+  Half* b_strip = scratch.array<Half>(kStrip);
+  for (std::int64_t p = 0; p < k; p += kTokens) {
+    const std::int64_t depth = smaller(kTokens, k - p), steps = tiles_of(depth, kTileDepth);
     for (std::int64_t i = 0; i < m; i += kBlock) {
       columns_to_strip<Split, true>(smaller(kBlock, m - i), depth, a + p * a_stride + i, a_stride,
-                                    a_strips + i / kBlock * strip);
+                                    a_strips + i / kBlock * kStrip);
     }
-    for (std::int64_t j = 0; j < n; j += kColumns) {
-      const std::int64_t columns = smaller(kColumns, n - j);
-      for (std::int64_t jj = 0; jj < columns; jj += kBlock) {
-        columns_to_strip<Split, false>(smaller(kBlock, columns - jj), depth, b + p * b_stride + j + jj,
-                                       b_stride, b_strips + jj / kBlock * strip);
-      }
+    for (std::int64_t j = 0; j < n; j += kBlock) {
+      columns_to_strip<Split, false>(smaller(kBlock, n - j), depth, b + p * b_stride + j, b_stride, b_strip);
       finish_stores();
       for (std::int64_t i = 0; i < m; i += kBlock) {
         float* c_block = c + i * c_stride + j;
-        run_strip<Split>(smaller(kBlock, m - i), columns, tiles_of(depth, kTileDepth),
-                         a_strips + i / kBlock * strip, b_strips, strip,
-                         p > 0 || accumulate ? c_block : nullptr, c_stride, c_block, c_stride);
+        run_any_block<Split>(smaller(kBlock, m - i), smaller(kBlock, n - j), steps,
+                             a_strips + i / kBlock * kStrip, b_strip, p > 0 || accumulate ? c_block : nullptr,
+                             c_stride, c_block, c_stride, block);
       }
     }
   }

@@ -41,7 +41,8 @@ SULSUL_INLINE __m512i round_up_half(__m512 x) {
 }
 
 // The 8 leading bits of x as a float (Dekker 1971, splitting with 2^16 + 1): three operations, and NaN stays
-// NaN, which integer rounding does not promise. Infinities and |x| above 2^112 become NaN.
+// NaN, which adding half a unit as an integer does not promise. Infinities and |x| above 2^112 become NaN.
+// Must not be contracted to fused operations.
 SULSUL_INLINE __m512 leading_bits(__m512 x) {
   const __m512 scaled = _mm512_mul_ps(x, _mm512_set1_ps(65537.0f));
   return _mm512_sub_ps(scaled, _mm512_sub_ps(scaled, x));
