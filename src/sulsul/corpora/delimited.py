@@ -15,10 +15,11 @@ from sulsul.corpora.encodings import (
     named_encoding,
     recognise_after_failure,
     recognise_encoding,
+    require_utf8,
     transcode,
 )
 from sulsul.corpora.records import Layout, Survey, read_header, stream_records, survey
-from sulsul.corpora.tables import Table, TableBlock, numbered, unreadable
+from sulsul.corpora.tables import LazyTable, Table, TableBlock, numbered, unreadable
 from sulsul.errors import DataError, EncodingError
 
 
@@ -164,46 +165,23 @@ class DelimitedTable(Table):
         return copy
 
 
-class RemoteDelimitedTable(Table):
+class RemoteDelimitedTable(LazyTable):
     """A CSV or TSV file that only Polars can open: at an address, or packed with zstd.
 
-    It is read as UTF-8 with quotes; its rows cannot be examined one by one, so a row that ends early reads as one
-    with empty cells.
+    It is read as UTF-8 with quotes, every cell as text; its rows cannot be examined one by one, so a row that ends
+    early reads as one with empty cells.
     """
 
     def __init__(self, address: str, separator: str, encoding: str) -> None:
-        super().__init__(address)
-        if encoding != "auto" and not is_utf8(named_encoding(encoding)):
-            raise DataError(f"{address}: only UTF-8 can be read from here; download or unpack the file first.")
+        require_utf8(address, encoding)
+        super().__init__(
+            address,
+            lambda: pl.scan_csv(
+                address, separator=separator, infer_schema=False, empty_string_is_null=False, glob=False
+            ),
+        )
         self.encoding, self.quoting = "utf-8", True
         self.note = "rows were not examined one by one"
-        self._lazy = pl.scan_csv(
-            address, separator=separator, infer_schema=False, empty_string_is_null=False, glob=False
-        )
-        try:
-            self._schema = self._lazy.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise unreadable(address, error) from error
-
-    def schema(self) -> dict[str, pl.DataType]:
-        """Return the header's columns; every cell is text."""
-        return dict(self._schema)
-
-    def head(self, n_rows: int) -> pl.DataFrame:
-        """Return the first rows with every column."""
-        return self.read(list(self._schema), n_rows).frame
-
-    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
-        """Return the given columns of the first rows; raises DataError with Polars' reason."""
-        lazy = self._lazy.select(columns)
-        try:
-            return numbered((lazy if limit is None else lazy.head(limit)).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise unreadable(self.name, error) from error
-
-    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
-        """Yield the given columns batch by batch; raises as :meth:`read` does."""
-        return self._lazy_batches(self._lazy.select(columns), batch_rows)
 
 
 def _survey_or_none(layout: Layout, limit: int | None) -> Survey | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from sulsul.errors import EncodingError, UsageError
+from sulsul.errors import DataError, EncodingError, UsageError
 
 _SAMPLE_BYTES = 1 << 18
 _BLOCK_BYTES = 1 << 20
@@ -150,6 +150,18 @@ def transcode(path: Path, encoding: str, file: IO[bytes]) -> None:
     """
     for block in decode_blocks(path, encoding):
         file.write(block.encode("utf-8", "surrogatepass"))
+
+
+def require_utf8(address: str, encoding: str) -> None:
+    """Refuse any encoding but UTF-8 for a file that only Polars can open.
+
+    Raises
+    ------
+    DataError
+        If another encoding is named.
+    """
+    if encoding != "auto" and not is_utf8(named_encoding(encoding)):
+        raise DataError(f"{address}: only UTF-8 can be read from here; download or unpack the file first.")
 
 
 def is_utf8(encoding: str) -> bool:

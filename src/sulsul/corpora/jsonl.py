@@ -11,12 +11,12 @@ import polars as pl
 
 from sulsul.corpora.encodings import (
     decode_lines,
-    is_utf8,
     named_encoding,
     recognise_after_failure,
     recognise_encoding,
+    require_utf8,
 )
-from sulsul.corpora.tables import Table, TableBlock, numbered, unreadable
+from sulsul.corpora.tables import LazyTable, Table, TableBlock
 from sulsul.errors import DataError, EncodingError
 
 _HEAD_RECORDS = 1000
@@ -163,40 +163,17 @@ class JsonLinesTable(Table):
         return record
 
 
-class RemoteJsonLinesTable(Table):
-    """A JSON Lines file that only Polars can open: at an address, or packed with zstd."""
+class RemoteJsonLinesTable(LazyTable):
+    """A JSON Lines file that only Polars can open: at an address, or packed with zstd.
+
+    Its columns are the keys of the first 1,000 objects.
+    """
 
     def __init__(self, address: str, encoding: str) -> None:
-        super().__init__(address)
-        if encoding != "auto" and not is_utf8(named_encoding(encoding)):
-            raise DataError(f"{address}: only UTF-8 can be read from here; download or unpack the file first.")
+        require_utf8(address, encoding)
+        super().__init__(address, lambda: pl.scan_ndjson(address, infer_schema_length=_HEAD_RECORDS))
         self.encoding = "utf-8"
         self.note = "rows were not examined one by one"
-        self._lazy = pl.scan_ndjson(address, infer_schema_length=_HEAD_RECORDS)
-        try:
-            self._schema = self._lazy.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise unreadable(address, error) from error
-
-    def schema(self) -> dict[str, pl.DataType]:
-        """Return the keys of the first 1,000 objects with the types of their values."""
-        return dict(self._schema)
-
-    def head(self, n_rows: int) -> pl.DataFrame:
-        """Return the first rows with every column."""
-        return self.read(list(self._schema), n_rows).frame
-
-    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
-        """Return the given columns of the first rows; raises DataError with Polars' reason."""
-        lazy = self._lazy.select(columns)
-        try:
-            return numbered((lazy if limit is None else lazy.head(limit)).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise unreadable(self.name, error) from error
-
-    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
-        """Yield the given columns batch by batch; raises as :meth:`read` does."""
-        return self._lazy_batches(self._lazy.select(columns), batch_rows)
 
 
 _EMPTY: dict[str, pl.DataType] = {

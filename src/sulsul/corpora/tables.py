@@ -1,7 +1,7 @@
 """What every kind of table offers to the reader: its columns, all of its rows, or its rows batch by batch."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -70,15 +70,6 @@ class Table(ABC):
         Rows after the first ``limit`` are not wanted and need not be examined; they may still come.
         """
 
-    def _lazy_batches(self, lazy: pl.LazyFrame, batch_rows: int) -> Iterator[TableBlock]:
-        row = 1
-        try:
-            for frame in lazy.collect_batches(chunk_size=batch_rows, maintain_order=True):
-                yield numbered(frame, row)
-                row += frame.height
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise unreadable(self.name, error) from error
-
     def account(self, n_rows: int) -> SourceFile:
         """Return the entry of this file in the audit."""
         return SourceFile(
@@ -97,3 +88,54 @@ def unreadable(name: str, error: Exception) -> DataError:
         return EncodingError(f"{name} is not UTF-8; download it, and give --encoding if it is not recognised.")
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return DataError(f"{name} cannot be read: {reason}.")
+
+
+class LazyTable(Table):
+    """A file that Polars opens by itself and reads as it is asked.
+
+    Parameters
+    ----------
+    name
+        Path or address.
+    scan
+        Opens it.
+
+    Raises
+    ------
+    DataError
+        If it cannot be opened, with Polars' reason.
+    """
+
+    def __init__(self, name: str, scan: Callable[[], pl.LazyFrame]) -> None:
+        super().__init__(name)
+        try:
+            self._lazy = scan()
+            self._schema = self._lazy.collect_schema()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(name, error) from error
+
+    def schema(self) -> dict[str, pl.DataType]:
+        """Return the columns with the types the file gives them."""
+        return dict(self._schema)
+
+    def head(self, n_rows: int) -> pl.DataFrame:
+        """Return the first rows with every column."""
+        return self.read(list(self._schema), n_rows).frame
+
+    def read(self, columns: Sequence[str], limit: int | None) -> TableBlock:
+        """Return the given columns of the first rows; raises DataError with Polars' reason."""
+        lazy = self._lazy.select(columns)
+        try:
+            return numbered((lazy if limit is None else lazy.head(limit)).collect())
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(self.name, error) from error
+
+    def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
+        """Yield the given columns batch by batch; raises as :meth:`read` does."""
+        row = 1
+        try:
+            for frame in self._lazy.select(columns).collect_batches(chunk_size=batch_rows, maintain_order=True):
+                yield numbered(frame, row)
+                row += frame.height
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(self.name, error) from error
