@@ -25,7 +25,11 @@ namespace sulsul {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-// How long a thread without work looks for some before it sleeps. See docs/kernels.md for the measurement.
+// How long a thread without work looks for some before it sleeps. Measured on 2 processors with a product of
+// 16 million multiply-adds, alone and after an element-wise operation of torch, whose own threads spin:
+// without spinning 0.103 and 0.103 ms, with 50 µs 0.070 and 0.11 ms; with 1000 µs 0.064 and 0.105 ms, but
+// torch's 0.05 ms became 2.9. Yielding the processor while spinning made ours a third slower after torch's:
+// its spinning threads take it.
 constexpr std::chrono::microseconds kSpin{50};
 
 thread_local bool inside_task = false;
