@@ -21,6 +21,10 @@ class DataError(SulsulError):
     """A table, file or folder of texts cannot be used as it is."""
 
 
+class InputError(DataError, ValueError):
+    """Texts or labels handed over in Python cannot be used; also a ``ValueError``, which scikit-learn expects."""
+
+
 class EncodingError(DataError):
     """The bytes of a file are not text in any encoding that was tried."""
 

@@ -106,7 +106,7 @@ def run_experiment(
             listener.on_baselines()
             fitted = _fit_baselines(specification, data, linear=baselines)
         record = _record(specification, data, classifier, result, judgements, fitted, command)
-        bundle = Bundle(classifier, data.tokenizer, data.labels, specification, _provenance(data))
+        bundle = Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))
         _save(bundle, record, result, folder)
     except SulsulError:
         if created:
@@ -277,7 +277,7 @@ def _record(
     )
 
 
-def _provenance(data: PreparedData) -> dict[str, Any]:
+def provenance(data: PreparedData) -> dict[str, Any]:
     """Return what ties a bundle to its data, for ``config.json``."""
     return {
         "source": data.corpus.source,

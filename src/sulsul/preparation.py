@@ -77,9 +77,14 @@ def prepare(specification: RunSpecification) -> PreparedData:
 
 
 def prepare_splits(
-    corpus: Corpus, splits: Splits, specification: RunSpecification, *, labels: LabelEncoder | None = None
+    corpus: Corpus,
+    splits: Splits,
+    specification: RunSpecification,
+    *,
+    labels: LabelEncoder | None = None,
+    tokenizer: Tokenizer | None = None,
 ) -> PreparedData:
-    """Fit the tokenizer and, unless ``labels`` are given, the labels on the training rows, and encode every split.
+    """Fit the tokenizer and the labels on the training rows, unless they are given, and encode every split.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def prepare_splits(
     assert train.labels is not None  # whoever made the splits refuses a source without labels
     labels = labels or LabelEncoder.fit(train.labels)
     specification.model.resolved_output(len(labels.classes), multi_label=labels.multi_label)
-    tokenizer = Tokenizer.fit(train.texts, specification.text)
+    tokenizer = tokenizer or Tokenizer.fit(train.texts, specification.text)
     prepared = {
         name: encode_rows(corpus, rows, tokenizer, labels) for name in _SPLITS if len(rows := getattr(splits, name))
     }

@@ -22,6 +22,8 @@ class EncodedCorpus:
         Sequence ``b`` is ``token_ids[offsets[b]:offsets[b + 1]]``; it may be empty.
     class_ids : int64 (B,) or float32 (B, C) or None
         The class of each text, or one multi-hot row each.
+    sample_weights : float32 (B,) or None
+        How much the training loss counts each text; None: all the same.
 
     Raises
     ------
@@ -38,6 +40,7 @@ class EncodedCorpus:
     token_ids: npt.NDArray[np.int32]
     offsets: npt.NDArray[np.int64]
     class_ids: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None
+    sample_weights: npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         _require(self.token_ids.dtype == np.int32 and self.token_ids.ndim == 1, "token_ids must be int32 (N,)")
@@ -51,6 +54,9 @@ class EncodedCorpus:
             multi = self.class_ids.dtype == np.float32 and self.class_ids.ndim == 2
             _require(single or multi, "class_ids must be int64 (B,) or float32 (B, C)")
             _require(len(self.class_ids) == len(self), "class_ids must have one entry per text")
+        if self.sample_weights is not None:
+            _require(self.sample_weights.dtype == np.float32, "sample_weights must be float32")
+            _require(self.sample_weights.shape == (len(self),), "sample_weights must have one entry per text")
 
     def __len__(self) -> int:
         return self.offsets.size - 1
@@ -72,7 +78,8 @@ class EncodedCorpus:
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         source = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         class_ids = None if self.class_ids is None else self.class_ids[rows]
-        return EncodedCorpus(self.token_ids[source], offsets, class_ids)
+        sample_weights = None if self.sample_weights is None else self.sample_weights[rows]
+        return EncodedCorpus(self.token_ids[source], offsets, class_ids, sample_weights)
 
 
 def _require(condition: bool, message: str) -> None:

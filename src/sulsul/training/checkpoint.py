@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import safetensors
@@ -198,12 +198,16 @@ def _describe(tensor: Tensor | None) -> str:
 
 
 def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
-    """Return the SHA-256 over the token ids, offsets and labels of the corpora."""
+    """Return the SHA-256 over the token ids, offsets, labels and weights of the corpora."""
     digest = hashlib.sha256()
     for corpus in corpora:
-        for array in () if corpus is None else (corpus.token_ids, corpus.offsets, corpus.class_ids):
+        for array in () if corpus is None else _arrays_of(corpus):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
                 digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         digest.update(b"|")
     return digest.hexdigest()
+
+
+def _arrays_of(corpus: EncodedCorpus) -> tuple[np.ndarray[Any, Any] | None, ...]:
+    return corpus.token_ids, corpus.offsets, corpus.class_ids, corpus.sample_weights

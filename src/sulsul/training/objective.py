@@ -11,7 +11,7 @@ from sulsul.model.specification import OutputKind
 
 
 class Objective:
-    """Mean loss of a batch with class weights applied.
+    """Mean loss of a batch with class and sample weights applied.
 
     Parameters
     ----------
@@ -26,11 +26,16 @@ class Objective:
         self.output = output
         self._weights = None if class_weights is None else torch.from_numpy(class_weights)
 
-    def __call__(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss, shape (), of ``logits`` (B, L) for the ``targets`` of :func:`targets_tensor`."""
-        if self.output == "multi-label" and self._weights is not None:
+    def __call__(self, logits: Tensor, targets: Tensor, sample_weights: Tensor | None = None) -> Tensor:
+        """Return the loss, shape (), of ``logits`` (B, L) for the ``targets`` of :func:`targets_tensor`.
+
+        ``sample_weights`` (B,) are factors on the loss of each text; the sum is divided by B all the same.
+        """
+        if self.output == "multi-label" and self._weights is not None and sample_weights is None:
             return binary_cross_entropy_with_logits(logits, targets, pos_weight=self._weights)
-        return classification_loss(logits, targets, self.output, class_weights=self._weights)
+        return classification_loss(
+            logits, targets, self.output, class_weights=self._weights, sample_weights=sample_weights
+        )
 
 
 def targets_tensor(class_ids: npt.NDArray[np.generic]) -> Tensor:

@@ -1,0 +1,368 @@
+"""A recurrent text classifier that keeps scikit-learn's contract."""
+
+import tempfile
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sulsul.bundle import Bundle
+from sulsul.corpora import Corpus, split_corpus
+from sulsul.corpora.corpus import CorpusAudit
+from sulsul.errors import InputError
+from sulsul.estimator.settings import specification_of
+from sulsul.estimator.targets import Targets, checked_targets, checked_weights, class_names, encoder_of
+from sulsul.estimator.texts import checked_texts
+from sulsul.experiment import build_classifier, provenance
+from sulsul.model.classifier import Classifier
+from sulsul.predictor import Predictor
+from sulsul.preparation import PreparedData, prepare_splits
+from sulsul.specification import RunSpecification
+from sulsul.text.normalisation import normalise
+from sulsul.training import TrainingProgress, TrainingResult, train_classifier
+from sulsul.training.history import EpochRecord, history_to_csv
+
+_BUNDLE_KEY = "bundle_files"
+
+
+class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Classify texts with a recurrent network; texts in, labels out.
+
+    A parameter that is None keeps what ``recipe`` says. Tokenizer and vocabulary are learned in ``fit``, so
+    cross-validation leaks nothing.
+
+    Parameters
+    ----------
+    cell : {"simple-rnn", "gru", "lstm"}, optional
+        Cell of every recurrent layer; the default recipe says ``lstm``.
+    units : int, optional
+        Hidden units of every recurrent layer (64).
+    num_layers : int, optional
+        Number of recurrent layers (1).
+    bidirectional : bool, optional
+        Whether they also read backwards (True).
+    tokenizer : {"word", "char", "subword", "morpheme"}, optional
+        What a token is (``subword``).
+    vocabulary_size : int, optional
+        Number of token ids, reserved ones included (8000).
+    epochs : int, optional
+        Most passes over the texts (8).
+    learning_rate : float, optional
+        Largest step size (2e-3).
+    batch_size : int, optional
+        Texts per step (32).
+    validation_fraction : float, optional
+        Share of the texts kept aside, stratified, to choose the best epoch (0.1); 0 uses all texts for training and
+        lets the training loss choose.
+    class_weight : "balanced" or dict, optional
+        As in scikit-learn: weights of the classes in the loss.
+    recipe : str or RunSpecification
+        Everything else: a recipe's name (``sulsul recipe list``) or a specification. Its data settings are not used.
+    settings : dict, optional
+        Any setting by name, such as ``{"training.clip_norm": 1.0, "model.pooling": "last"}``.
+    warm_start : bool
+        Let ``fit`` continue from the weights of the last one, with its tokenizer and classes.
+    random_state : int, RandomState or None
+        Seed of weights, batches and split. None keeps the recipe's fixed seed: two fits are equal to the byte.
+    verbose : int
+        1 prints a line per epoch, and on a terminal a live bar, on standard error.
+
+    Attributes
+    ----------
+    classes_ : ndarray, shape (C,)
+        The labels, sorted.
+    predictor_ : Predictor
+        The trained network with its tokenizer.
+    history_ : list of EpochRecord
+        One record per epoch of the last fit.
+    n_iter_ : int
+        Number of epochs of the last fit.
+    best_epoch_ : int
+        Epoch whose weights were kept, from 1.
+    specification_ : RunSpecification
+        What the parameters came to.
+
+    Examples
+    --------
+    >>> texts, labels = ["so good", "so bad", "very good", "very bad"] * 5, ["pos", "neg"] * 10
+    >>> classifier = RecurrentTextClassifier(units=4, epochs=30, settings={"training.threads": 1}).fit(texts, labels)
+    >>> classifier.predict(["good", "bad"]).tolist()
+    ['pos', 'neg']
+    """
+
+    classes_: npt.NDArray[Any]
+    predictor_: Predictor
+    specification_: RunSpecification
+    history_: list[EpochRecord]
+    n_iter_: int
+    best_epoch_: int
+
+    def __init__(
+        self,
+        *,
+        cell: str | None = None,
+        units: int | None = None,
+        num_layers: int | None = None,
+        bidirectional: bool | None = None,
+        tokenizer: str | None = None,
+        vocabulary_size: int | None = None,
+        epochs: int | None = None,
+        learning_rate: float | None = None,
+        batch_size: int | None = None,
+        validation_fraction: float | None = None,
+        class_weight: Any = None,
+        recipe: str | RunSpecification = "default",
+        settings: Mapping[str, Any] | None = None,
+        warm_start: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.cell = cell
+        self.units = units
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.tokenizer = tokenizer
+        self.vocabulary_size = vocabulary_size
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.validation_fraction = validation_fraction
+        self.class_weight = class_weight
+        self.recipe = recipe
+        self.settings = settings
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn tokenizer and network from labelled texts.
+
+        Ctrl-C keeps the best epoch so far, if there is one, in the estimator, and is then raised again.
+
+        Parameters
+        ----------
+        X
+            Texts: a list, a NumPy array, or a pandas or Polars series of str. An empty text is legal.
+        y
+            A label per text, or a 0/1 matrix (B, C) for texts with any number of labels.
+        sample_weight : shape (B,), optional
+            How much the training loss counts each text; validation figures count all texts the same.
+
+        Raises
+        ------
+        InputError
+            If texts, labels or weights cannot be used; also a ``ValueError``.
+        SpecificationError
+            If a parameter is refused.
+        SulsulError
+            As splitting, tokenizing and training do.
+        """
+        texts = checked_texts(X)
+        if not texts:
+            raise InputError("X holds no texts: found array with 0 sample(s) while a minimum of 1 is required.")
+        targets = checked_targets(y, len(texts))
+        weights = checked_weights(sample_weight, len(texts))
+        continued = self.predictor_ if self.warm_start and hasattr(self, "predictor_") else None
+        specification = specification_of(self.get_params(deep=False), seed=self._seed())
+        if continued is None:
+            data = _prepared(texts, targets, specification, None)
+            classifier = build_classifier(specification, data)
+            classes = targets.classes
+        else:
+            specification = _continuing(specification, continued)
+            data = _prepared(texts, _in_classes(targets, self.classes_, continued), specification, continued)
+            classifier, classes = continued.bundle.classifier, self.classes_
+        if weights is not None:
+            data = _weighted(data, weights)
+        with self._progress() as progress:
+            result = _train(classifier, data, specification, progress)
+        if result.history:
+            self._keep(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data)), result)
+            self.classes_ = classes
+        if result.stopped == "interrupted":
+            raise KeyboardInterrupt
+        return self
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Return the probability of every class, shape (B, C), in the order of ``classes_``.
+
+        Raises
+        ------
+        InputError
+            If the texts cannot be used.
+        """
+        check_is_fitted(self)
+        return self.predictor_.probabilities(checked_texts(X)).astype(np.float64)
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return the most probable label of every text, or a 0/1 matrix where ``fit`` was given one.
+
+        Raises
+        ------
+        InputError
+            If the texts cannot be used.
+        """
+        probabilities = self.predict_proba(X)
+        if self.predictor_.multi_label:
+            return (probabilities > 0.5).astype(np.int64)
+        answers: npt.NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return answers
+
+    def save(self, folder: Path | str) -> None:
+        """Write the trained classifier as a bundle, which every ``sulsul`` command reads.
+
+        Raises
+        ------
+        OutputError
+            If the folder holds a bundle already or cannot be written.
+        """
+        check_is_fitted(self)
+        history = {"history.csv": history_to_csv(self.history_).encode("utf-8")} if self.history_ else {}
+        self.predictor_.bundle.save(Path(folder), extra_files=history)
+
+    @classmethod
+    def from_bundle(cls, folder: Path | str) -> Self:
+        """Return a fitted estimator from a folder that ``sulsul train`` or :meth:`save` left.
+
+        Its ``classes_`` are strings (0 … C-1 for label sets, one column each), and its parameters are those of the
+        run: ``clone(estimator).fit(...)`` trains the same network on other texts.
+
+        Raises
+        ------
+        BundleError
+            If the folder is not a complete, unaltered bundle.
+        """
+        predictor = Predictor.load(folder)
+        estimator = cls(recipe=predictor.bundle.specification)
+        estimator._adopt(predictor)
+        n_classes = len(predictor.classes)
+        estimator.classes_ = np.arange(n_classes) if predictor.multi_label else np.array(predictor.classes)
+        return estimator
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "predictor_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        tags.input_tags.string = True
+        tags.classifier_tags.multi_label = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state with the trained network as the files of a bundle: no tensor is pickled."""
+        state: dict[str, Any] = dict(super().__getstate__())
+        predictor = state.pop("predictor_", None)
+        if predictor is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                predictor.bundle.save(Path(folder))
+                state[_BUNDLE_KEY] = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Rebuild the trained network from the files of its bundle, which are verified."""
+        state = dict(state)
+        files = state.pop(_BUNDLE_KEY, None)
+        super().__setstate__(state)
+        if files is not None:
+            with tempfile.TemporaryDirectory() as folder:
+                for name, content in files.items():
+                    (Path(folder) / Path(name).name).write_bytes(content)
+                self.predictor_ = Predictor.load(folder)
+
+    def _seed(self) -> int | None:
+        if self.random_state is None or isinstance(self.random_state, int | np.integer):
+            return None if self.random_state is None else int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31))
+
+    def _progress(self) -> "AbstractContextManager[TrainingProgress | None]":
+        return TrainingProgress() if self.verbose else nullcontext()
+
+    def _keep(self, bundle: Bundle, result: TrainingResult) -> None:
+        self._adopt(Predictor(bundle))
+        self.history_ = result.history
+        self.n_iter_ = len(result.history)
+        self.best_epoch_ = result.kept_epoch
+
+    def _adopt(self, predictor: Predictor) -> None:
+        self.predictor_ = predictor
+        self.specification_ = predictor.bundle.specification
+        self.history_ = []
+
+
+def _prepared(
+    texts: list[str], targets: Targets, specification: RunSpecification, continued: Predictor | None
+) -> PreparedData:
+    """Split and encode; what a warm start goes on from gives its tokenizer and labels."""
+    corpus = Corpus(
+        texts=pl.Series(values=[normalise(text) for text in texts], dtype=pl.String),
+        labels=targets.names,
+        ids=None,
+        rows=np.arange(1, len(texts) + 1),
+        source="X",
+        audit=CorpusAudit(n_rows=len(texts), n_texts=len(texts), n_empty=sum(not text.strip() for text in texts)),
+    )
+    splits = split_corpus(corpus, specification.split)
+    labels = encoder_of(targets) if continued is None else continued.bundle.labels
+    tokenizer = None if continued is None else continued.bundle.tokenizer
+    return prepare_splits(corpus, splits, specification, labels=labels, tokenizer=tokenizer)
+
+
+def _continuing(specification: RunSpecification, continued: Predictor) -> RunSpecification:
+    """Return the specification for a warm start: text and model are those of the network that exists."""
+    before = continued.bundle.specification
+    if specification.model != before.model or specification.text != before.text:
+        raise InputError(
+            "warm_start continues the network of the last fit, but parameters of the text or the model have changed; "
+            "set warm_start=False to build a new one."
+        )
+    return specification
+
+
+def _in_classes(targets: Targets, classes: npt.NDArray[Any], continued: Predictor) -> Targets:
+    """Return the targets of a warm start in the classes of the network that exists."""
+    unknown = sorted(set(class_names(targets.classes)) - set(class_names(classes)))
+    if unknown or targets.multi_label != continued.multi_label:
+        raise InputError(
+            f"warm_start continues a classifier of the classes {', '.join(continued.classes)}, but y holds "
+            f"{', '.join(unknown) or 'labels of another kind'}; set warm_start=False to learn them."
+        )
+    return Targets(classes, targets.names, targets.multi_label)
+
+
+def _weighted(data: PreparedData, weights: npt.NDArray[np.float32]) -> PreparedData:
+    """Return the data with the weights of its training rows."""
+    train = data.train
+    encoded = replace(train.encoded, sample_weights=weights[train.rows])
+    return replace(data, splits={**data.splits, "train": replace(train, encoded=encoded)})
+
+
+def _ignore(record: EpochRecord) -> None:
+    pass
+
+
+def _train(
+    classifier: Classifier, data: PreparedData, specification: RunSpecification, progress: TrainingProgress | None
+) -> TrainingResult:
+    validation = data.splits.get("validation")
+    settings = specification.training
+    if data.train.encoded.sample_weights is not None and settings.backend == "auto":
+        settings = settings.model_copy(update={"backend": "torch"})  # the whole-step native runner knows no weights
+    return train_classifier(
+        classifier,
+        data.train.encoded,
+        None if validation is None else validation.encoded,
+        settings,
+        classes=data.labels.classes,
+        on_epoch=_ignore if progress is None else progress.on_epoch,
+        on_batch=None if progress is None else progress.on_batch,
+    )
