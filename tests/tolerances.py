@@ -32,3 +32,10 @@ MATMUL_FLOAT32_SPLIT = 2**-15
 MATMUL_FLOAT32_BF16 = 2**-6.9
 # The same split, largest error over largest result, where at least 64 products of random sign are summed.
 MATMUL_SPLIT_TYPICAL = 1e-5
+
+# A whole native training step against torch, largest error over all gradients relative to the largest gradient: both
+# round to float32, in other orders.
+NATIVE_STEP_GRADIENT = 1e-5
+NATIVE_STEP_GRADIENT_SPLIT = 5e-5
+# Losses of 50 steps: rounding errors of the first steps grow through the later ones.
+NATIVE_STEP_TRAJECTORY = 1e-4

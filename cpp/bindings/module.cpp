@@ -1,6 +1,7 @@
 #include <nanobind/nanobind.h>
 
 void bind_matmul(nanobind::module_& m);
+void bind_network(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
 void bind_runtime(nanobind::module_& m);
 
@@ -9,4 +10,5 @@ NB_MODULE(_native, m) {
   bind_runtime(m);
   bind_matmul(m);
   bind_recurrence(m);
+  bind_network(m);
 }

@@ -6,6 +6,7 @@ import torch
 
 from sulsul.batching import EncodedCorpus, collate
 from sulsul.model.classifier import Classifier
+from sulsul.model.native_network import inference_network
 from sulsul.model.packed_batch import PackedBatch
 
 MAX_BATCH_TOKENS = 32_768
@@ -44,9 +45,16 @@ def predict_logits(
     ------
     DataError
         If a token id is outside the classifier's vocabulary.
+    KernelError
+        If the classifier insists on the native backend and it cannot run it.
     """
     kernel = classifier.output.kernel
     logits = torch.empty((len(encoded), kernel.shape[1]), dtype=kernel.dtype).numpy()
+    network = inference_network(classifier)
+    if network is not None:
+        for rows in batches_by_length(encoded.lengths, batch_size, max_batch_tokens):
+            network.predict(encoded.token_ids, encoded.offsets, rows, logits)
+        return logits
     was_training = classifier.training
     classifier.eval()
     try:

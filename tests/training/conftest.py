@@ -43,10 +43,10 @@ def validation() -> EncodedCorpus:
     return order_corpus(60, seed=2)
 
 
-@pytest.fixture
-def make_classifier() -> Callable[..., Classifier]:
+@pytest.fixture(params=["torch", "auto"])
+def make_classifier(request: pytest.FixtureRequest) -> Callable[..., Classifier]:
     def make(*, dropout: float = 0.0, seed: int = 0) -> Classifier:
         specification = tiny_specification(dropout=dropout)
-        return Classifier(specification, vocabulary_size=VOCABULARY_SIZE, n_classes=2, seed=seed, backend="torch")
+        return Classifier(specification, vocabulary_size=VOCABULARY_SIZE, n_classes=2, seed=seed, backend=request.param)
 
     return make

@@ -94,6 +94,7 @@ class Classifier(nn.Module):
         self.n_classes = n_classes
         self.multi_label = multi_label
         self.pad_to = pad_to
+        self.backend: Backend = backend
         self.output_kind = specification.resolved_output(n_classes, multi_label=multi_label)
         generator = torch.Generator().manual_seed(seed)
         self.input, size = _build_input(specification, vocabulary_size, pad_to, generator, vectors)

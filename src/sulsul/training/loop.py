@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from sulsul.batching import EncodedCorpus, collate
+from sulsul.batching import EncodedCorpus
 from sulsul.model.classifier import Classifier
 from sulsul.training.checkpoint import TrainingState
 from sulsul.training.checks import check_loss, check_training_data, check_weights
@@ -70,7 +70,7 @@ def train_classifier(
     resume_from
         The state to go on from, from :func:`sulsul.training.checkpoint.load_checkpoint`.
     step_runner
-        What takes the steps; None: :class:`sulsul.training.step.TorchStep`.
+        What takes the steps; None: what ``settings.backend`` asks for.
 
     Returns
     -------
@@ -82,6 +82,8 @@ def train_classifier(
     ------
     TrainingError
         If there are no texts or no labels, the loss or a weight is not finite, or ``resume_from`` is of another run.
+    KernelError
+        If the settings ask for the native backend and it cannot run the classifier.
     SpecificationError
         If class weights or warm-up do not fit the data.
     DataError
@@ -126,14 +128,11 @@ def _train(
                 run.save_checkpoint()
                 return "interrupted"
             rows = batches[run.batch]
-            class_ids = run.class_ids[rows]
             learning_rate = run.schedule.learning_rate(run.step)
             # Forward, loss, backward, clip and step, in this order; see TorchStep.run.
-            outcome = run.step_runner.run(
-                collate(run.train, rows), class_ids, learning_rate=learning_rate, step=run.step
-            )
+            outcome = run.step_runner.run(run.train, rows, learning_rate=learning_rate, step=run.step)
             check_loss(outcome.loss, epoch=run.epoch, batch=run.batch + 1, learning_rate=learning_rate)
-            run.end_batch(outcome, class_ids)
+            run.end_batch(outcome, len(rows))
             if on_batch is not None:
                 on_batch(run.report(len(batches)))
             run.save_checkpoint_if_due()

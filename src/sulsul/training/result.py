@@ -5,6 +5,7 @@ from typing import Literal
 
 from sulsul.training.early_stopping import Monitored
 from sulsul.training.history import EpochRecord
+from sulsul.training.step import StepBackend
 
 Stopped = Literal["finished", "early", "interrupted"]
 
@@ -28,6 +29,8 @@ class TrainingResult:
         ``finished``: all epochs ran; ``early``: patience ran out; ``interrupted``: Ctrl-C or a stop request.
     seconds
         Wall-clock time of training and validation, earlier sessions of a resumed run included.
+    backend
+        What took the steps.
     """
 
     history: list[EpochRecord]
@@ -36,3 +39,4 @@ class TrainingResult:
     monitored: Monitored
     stopped: Stopped
     seconds: float
+    backend: StepBackend

@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -27,11 +25,11 @@ from sulsul.training.checks import check_loss
 from sulsul.training.class_weights import class_weights
 from sulsul.training.early_stopping import EarlyStopping
 from sulsul.training.history import EpochRecord
-from sulsul.training.objective import Objective, count_correct
 from sulsul.training.result import Stopped, TrainingResult
 from sulsul.training.schedule import Schedule
 from sulsul.training.settings import TrainingSettings
-from sulsul.training.step import StepOutcome, StepRunner, TorchStep
+from sulsul.training.step import StepOutcome, StepRunner
+from sulsul.training.step_choice import choose_step_runner
 from sulsul.training.validation import ValidationScores
 
 
@@ -81,15 +79,14 @@ class Run:
         self.train = train
         self.validation = validation
         self.settings = settings
-        self.class_ids = train.class_ids
         self.sampler = BatchSampler(
             train.lengths, settings.batch_size, seed=settings.seed, bucket=settings.bucket, shuffle=True
         )
         self.stopping = EarlyStopping(settings, has_validation=validation is not None)
         n_steps = settings.epochs * len(self.sampler)
         self.schedule = Schedule(settings, n_steps=n_steps, maximise=self.stopping.maximise)
-        objective = Objective(classifier.output_kind, class_weights(settings, train.class_ids, classes))
-        self.step_runner = step_runner or TorchStep(classifier, objective, settings)
+        weights = class_weights(settings, train.class_ids, classes)
+        self.step_runner = step_runner or choose_step_runner(classifier, settings, weights)
         self.epoch, self.batch, self.step = 1, 0, 0
         self.history: list[EpochRecord] = []
         self._totals = RunningTotals()
@@ -104,13 +101,13 @@ class Run:
         """Learning rate of the last step taken."""
         return self.schedule.learning_rate(max(self.step - 1, 0))
 
-    def end_batch(self, outcome: StepOutcome, class_ids: npt.NDArray[np.generic]) -> None:
+    def end_batch(self, outcome: StepOutcome, n_texts: int) -> None:
         """Count a step."""
-        totals, n_texts = self._totals, len(class_ids)
+        totals = self._totals
         self._totals = replace(
             totals,
             loss=totals.loss + outcome.loss * n_texts,
-            n_correct=totals.n_correct + count_correct(outcome.logits, class_ids),
+            n_correct=totals.n_correct + outcome.n_correct,
             n_texts=totals.n_texts + n_texts,
             seconds=totals.seconds + self._tick(),
         )
@@ -172,6 +169,7 @@ class Run:
             monitored=self.stopping.monitored,
             stopped=stopped,
             seconds=sum(record.seconds for record in self.history) + self._totals.seconds,
+            backend=self.step_runner.backend,
         )
 
     def save_checkpoint(self) -> None:

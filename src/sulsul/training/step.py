@@ -1,21 +1,24 @@
-"""One optimizer step, behind the seam where a whole-step native implementation can take its place."""
+"""One optimizer step, behind the seam that torch's and the native implementation share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from sulsul.batching import PackedArrays
+from sulsul.batching import EncodedCorpus, collate
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
 from sulsul.training.clipping import clip_gradients
-from sulsul.training.objective import Objective, targets_tensor
+from sulsul.training.objective import Objective, count_correct, targets_tensor
 from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step
 from sulsul.training.settings import TrainingSettings
+
+Rows = npt.NDArray[np.int64]
+StepBackend = Literal["native", "torch"]
 
 
 @dataclass(frozen=True)
@@ -26,21 +29,21 @@ class StepOutcome:
     ----------
     loss
         Mean weighted loss of the batch.
-    logits : shape (B, L), float32
-        In the order of the batch's rows.
+    n_correct
+        Number of texts answered correctly, as the network was in training, dropout included.
     """
 
     loss: float
-    logits: npt.NDArray[np.floating]
+    n_correct: int
 
 
 class StepRunner(Protocol):
     """Takes optimizer steps on a classifier, whose parameters it updates in place."""
 
-    def run(
-        self, packed: PackedArrays, class_ids: npt.NDArray[np.generic], *, learning_rate: float, step: int
-    ) -> StepOutcome:
-        """Take one step on a batch; ``step`` counts the steps taken before it."""
+    backend: ClassVar[StepBackend]
+
+    def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
+        """Take one step on the labelled texts at ``rows``; ``step`` counts the steps taken before it."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return everything remembered between steps apart from the parameters."""
@@ -52,6 +55,8 @@ class StepRunner(Protocol):
 class TorchStep:
     """Forward, loss, backward, clip and step through torch's autograd and optimizers."""
 
+    backend: ClassVar[StepBackend] = "torch"
+
     def __init__(self, classifier: Classifier, objective: Objective, settings: TrainingSettings) -> None:
         self._classifier = classifier
         self._objective = objective
@@ -60,12 +65,20 @@ class TorchStep:
         self._parameters = [parameter for _, parameter in self._named]
         self._optimizer = build_optimizer(self._parameters, settings)
 
-    def run(
-        self, packed: PackedArrays, class_ids: npt.NDArray[np.generic], *, learning_rate: float, step: int
-    ) -> StepOutcome:
-        """Take one step; a loss that is not finite leaves the weights as they were."""
-        logits: Tensor = self._classifier(PackedBatch.from_arrays(packed))
-        loss = self._objective(logits, targets_tensor(class_ids))
+    def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
+        """Take one step; a loss that is not finite leaves the weights as they were.
+
+        Raises
+        ------
+        ValueError
+            If the texts carry no labels.
+        """
+        if corpus.class_ids is None:
+            raise ValueError("the texts to train on have no labels")
+        class_ids = corpus.class_ids[rows]
+        logits: Tensor = self._classifier(PackedBatch.from_arrays(collate(corpus, rows)))
+        weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
+        loss = self._objective(logits, targets_tensor(class_ids), weights)
         value = loss.item()
         if np.isfinite(value):
             for parameter in self._parameters:
@@ -74,7 +87,7 @@ class TorchStep:
             if self._clip_norm is not None:
                 clip_gradients(self._parameters, self._clip_norm)
             take_step(self._optimizer, learning_rate=learning_rate, step=step)
-        return StepOutcome(value, logits.detach().numpy())
+        return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's tensors by parameter name."""

@@ -1,0 +1,300 @@
+// Whole networks, as seen from sulsul.kernels.network, which describes the arguments.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "network/training_step.h"
+
+namespace nb = nanobind;
+
+namespace {
+
+using Ids = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using TokenIds = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Weights = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using LabelSets = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+template <class T>
+using Array = nb::ndarray<T, nb::c_contig, nb::device::cpu>;
+
+[[noreturn]] void refuse(const std::string& message) { throw std::invalid_argument(message); }
+
+template <class V>
+V parse(const char* what, const std::string& name, const std::map<std::string, V>& known) {
+  const auto found = known.find(name);
+  if (found == known.end()) refuse(std::string("unknown ") + what + " '" + name + "'");
+  return found->second;
+}
+
+sulsul::Cell parse_cell(const std::string& kind, const std::string& activation, bool reset_after,
+                        std::int64_t units) {
+  sulsul::Cell cell;
+  cell.kind = parse<sulsul::CellKind>("cell", kind,
+                                      {{"simple-rnn", sulsul::CellKind::simple_rnn},
+                                       {"gru", sulsul::CellKind::gru},
+                                       {"lstm", sulsul::CellKind::lstm}});
+  cell.relu = parse<bool>("activation", activation, {{"tanh", false}, {"relu", true}});
+  cell.reset_after = reset_after;
+  cell.units = units;
+  return cell;
+}
+
+void check_class_ids(const Ids& class_ids, std::int64_t n_classes) {
+  for (std::size_t i = 0; i < class_ids.shape(0); ++i) {
+    const std::int64_t id = class_ids.data()[i];
+    if (id < 0 || id >= n_classes) {
+      refuse("class_ids[" + std::to_string(i) + "] is " + std::to_string(id) + ": must be from 0 to " +
+             std::to_string(n_classes - 1));
+    }
+  }
+}
+
+// A network and the arrays it works on, which it keeps alive.
+template <class T>
+class PythonNetwork {
+ public:
+  sulsul::Network<T>& network() { return runner_.network(); }
+
+  nb::list parameters() {
+    nb::list all;
+    for (const sulsul::Parameter<T>& parameter : network().parameters()) {
+      all.append(nb::make_tuple(parameter.name, parameter.shape, parameter.trainable));
+    }
+    return all;
+  }
+
+  void bind_parameter(const std::string& name, Array<T> values, nb::object gradient) {
+    for (sulsul::Parameter<T>& parameter : network().parameters()) {
+      if (parameter.name != name) continue;
+      parameter.values = checked(values, parameter, "values");
+      parameter.gradient =
+          gradient.is_none() ? nullptr : checked(nb::cast<Array<T>>(gradient, false), parameter, "gradient");
+      kept_[name] = nb::make_tuple(values, gradient);
+      return;
+    }
+    refuse("the network has no parameter '" + name + "'");
+  }
+
+  void bind_texts(TokenIds token_ids, Ids offsets) {
+    texts_ = text_table(token_ids, offsets);
+    targets_ = {};
+    kept_["texts"] = nb::make_tuple(token_ids, offsets);
+  }
+
+  void bind_targets(nb::object labels, nb::object class_weights, nb::object sample_weights) {
+    const bool sets = network().output_kind() == sulsul::OutputKind::multi_label;
+    const std::int64_t n_classes =
+        network().output_kind() == sulsul::OutputKind::sigmoid ? 2 : network().n_logits();
+    targets_ = {};
+    std::int64_t n_texts = 0;
+    if (sets) {
+      const auto given = nb::cast<LabelSets>(labels, false);
+      if (static_cast<std::int64_t>(given.shape(1)) != n_classes)
+        refuse("label sets: one column for each class");
+      targets_.label_sets = given.data();
+      n_texts = static_cast<std::int64_t>(given.shape(0));
+    } else {
+      const auto given = nb::cast<Ids>(labels, false);
+      check_class_ids(given, n_classes);
+      targets_.class_ids = given.data();
+      n_texts = static_cast<std::int64_t>(given.shape(0));
+    }
+    if (n_texts != texts_.n_texts) refuse("labels: one for each text");
+    if (!class_weights.is_none()) {
+      const auto weights = nb::cast<Array<const T>>(class_weights, false);
+      if (static_cast<std::int64_t>(weights.size()) != n_classes) refuse("class_weights: one for each class");
+      targets_.class_weights = weights.data();
+    }
+    if (!sample_weights.is_none()) {
+      const auto weights = nb::cast<Weights>(sample_weights, false);
+      if (static_cast<std::int64_t>(weights.shape(0)) != n_texts) refuse("sample_weights: one for each text");
+      targets_.sample_weights = weights.data();
+    }
+    kept_["targets"] = nb::make_tuple(labels, class_weights, sample_weights);
+  }
+
+  void set_optimizer(const std::string& kind, double momentum, double weight_decay, double clip_norm,
+                     Array<T> values, Array<T> gradients, nb::sequence state) {
+    settings_.kind = parse<sulsul::OptimizerKind>("optimizer", kind,
+                                                  {{"sgd", sulsul::OptimizerKind::sgd},
+                                                   {"rmsprop", sulsul::OptimizerKind::rmsprop},
+                                                   {"adam", sulsul::OptimizerKind::adam},
+                                                   {"adamw", sulsul::OptimizerKind::adamw}});
+    settings_.momentum = momentum;
+    settings_.weight_decay = weight_decay;
+    settings_.clip_norm = clip_norm;
+    const std::size_t n = values.size(), arrays = nb::len(state);
+    if (n % sulsul::kUpdateBlock != 0) {
+      refuse("the number of parameters must be a multiple of " + std::to_string(sulsul::kUpdateBlock));
+    }
+    if (static_cast<int>(arrays) != sulsul::optimizer_arrays(settings_)) {
+      refuse("optimizer '" + kind + "' keeps " + std::to_string(sulsul::optimizer_arrays(settings_)) +
+             " arrays");
+    }
+    T* data[2] = {nullptr, nullptr};
+    for (std::size_t i = 0; i < arrays; ++i) {
+      const auto array = nb::cast<Array<T>>(state[i], false);
+      if (array.size() != n) refuse("the optimizer's arrays must be as large as the parameters");
+      data[i] = array.data();
+    }
+    if (gradients.size() != n) refuse("as many gradients as parameters are needed");
+    flat_ = {values.data(), gradients.data(), data[0], data[1], static_cast<std::int64_t>(n)};
+    kept_["optimizer"] = nb::make_tuple(values, gradients, state);
+  }
+
+  void predict(TokenIds token_ids, Ids offsets, Ids rows, Array<T> logits) {
+    const sulsul::TextTable table = text_table(token_ids, offsets);
+    if (static_cast<std::int64_t>(logits.size()) != table.n_texts * network().n_logits()) {
+      refuse("logits must be (" + std::to_string(table.n_texts) + ", " +
+             std::to_string(network().n_logits()) + ")");
+    }
+    check_bound(false);
+    const sulsul::TextRows texts = text_rows(table, rows);
+    const nb::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    runner_.predict(texts, logits.data());
+  }
+
+  nb::tuple differentiate(Ids rows, std::uint32_t seed, std::uint64_t step) {
+    check_bound(true);
+    const sulsul::TextRows texts = text_rows(texts_, rows);
+    return run([&] { return runner_.differentiate(texts, targets_, {seed, step}); });
+  }
+
+  nb::tuple train(Ids rows, std::uint32_t seed, std::uint64_t step, double learning_rate) {
+    if (flat_.values == nullptr) refuse("the optimizer is not set");
+    check_bound(true);
+    const sulsul::TextRows texts = text_rows(texts_, rows);
+    return run([&] { return runner_.train(texts, targets_, {seed, step}, settings_, learning_rate, flat_); });
+  }
+
+ private:
+  static T* checked(const Array<T>& array, const sulsul::Parameter<T>& parameter, const char* what) {
+    bool fits = array.ndim() == parameter.shape.size();
+    for (std::size_t i = 0; fits && i < array.ndim(); ++i) {
+      fits = static_cast<std::int64_t>(array.shape(i)) == parameter.shape[i];
+    }
+    if (!fits) refuse(parameter.name + ": " + what + " of another shape");
+    return array.data();
+  }
+
+  void check_bound(bool with_gradients) {
+    if (with_gradients && targets_.class_ids == nullptr && targets_.label_sets == nullptr)
+      refuse("no labels are bound");
+    for (const sulsul::Parameter<T>& parameter : network().parameters()) {
+      if (parameter.values == nullptr) refuse(parameter.name + " is not bound");
+      if (with_gradients && parameter.trainable && parameter.gradient == nullptr) {
+        refuse(parameter.name + " has no gradient to write to");
+      }
+    }
+  }
+
+  static sulsul::TextTable text_table(const TokenIds& token_ids, const Ids& offsets) {
+    if (offsets.shape(0) == 0) refuse("offsets must have one element more than there are texts");
+    return {token_ids.data(), offsets.data(), static_cast<std::int64_t>(offsets.shape(0)) - 1,
+            static_cast<std::int64_t>(token_ids.shape(0))};
+  }
+
+  static sulsul::TextRows text_rows(const sulsul::TextTable& texts, const Ids& rows) {
+    return {texts, rows.data(), static_cast<std::int64_t>(rows.shape(0))};
+  }
+
+  template <class F>
+  nb::tuple run(const F& f) {
+    sulsul::LossResult result;
+    {
+      const nb::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      result = f();
+    }
+    return nb::make_tuple(result.loss, result.n_correct);
+  }
+
+  sulsul::NetworkRunner<T> runner_;
+  sulsul::TextTable texts_;
+  sulsul::Targets<T> targets_;
+  sulsul::OptimizerSettings settings_;
+  sulsul::FlatParameters<T> flat_;
+  std::map<std::string, nb::object> kept_;
+  std::mutex mutex_;
+};
+
+template <class T>
+void bind_network_of(nb::module_& m, const char* name) {
+  using Self = PythonNetwork<T>;
+  nb::class_<Self>(m, name)
+      .def(nb::init<>())
+      .def("set_input",
+           [](Self& self, const std::string& kind, std::int64_t vocabulary_size, std::int64_t size,
+              bool trainable) {
+             self.network().set_input(parse<sulsul::InputKind>("input", kind,
+                                                               {{"one-hot", sulsul::InputKind::one_hot},
+                                                                {"embedding", sulsul::InputKind::embedding},
+                                                                {"raw-ids", sulsul::InputKind::raw_ids}}),
+                                      vocabulary_size, size, trainable);
+           })
+      .def("add_recurrent",
+           [](Self& self, const std::string& kind, const std::string& activation, bool reset_after,
+              std::int64_t units, int directions) {
+             if (directions < 1 || directions > sulsul::kMaxDirections) refuse("one or two directions");
+             self.network().add_recurrent(parse_cell(kind, activation, reset_after, units), directions);
+           })
+      .def("add_batch_norm", [](Self& self, double momentum,
+                                double epsilon) { self.network().add_batch_norm(momentum, epsilon); })
+      .def("add_dropout", [](Self& self, double rate) { self.network().add_dropout(rate); })
+      .def("set_pooling",
+           [](Self& self, const std::string& kind) {
+             self.network().set_pooling(
+                 parse<sulsul::PoolingKind>("pooling", kind,
+                                            {{"last", sulsul::PoolingKind::last},
+                                             {"mean", sulsul::PoolingKind::mean},
+                                             {"max", sulsul::PoolingKind::max},
+                                             {"attention", sulsul::PoolingKind::attention}}));
+           })
+      .def("add_dense",
+           [](Self& self, std::int64_t units, const std::string& activation) {
+             self.network().add_dense(units,
+                                      parse<sulsul::Activation>("activation", activation,
+                                                                {{"linear", sulsul::Activation::linear},
+                                                                 {"relu", sulsul::Activation::relu},
+                                                                 {"tanh", sulsul::Activation::tanh}}));
+           })
+      .def("set_output",
+           [](Self& self, const std::string& kind, std::int64_t n_logits) {
+             self.network().set_output(
+                 parse<sulsul::OutputKind>("output", kind,
+                                           {{"sigmoid", sulsul::OutputKind::sigmoid},
+                                            {"softmax", sulsul::OutputKind::softmax},
+                                            {"multi-label", sulsul::OutputKind::multi_label}}),
+                 n_logits);
+           })
+      .def("parameters", &Self::parameters)
+      .def("bind_parameter", &Self::bind_parameter, nb::arg("name"), nb::arg("values").noconvert(),
+           nb::arg("gradient").none())
+      .def("bind_texts", &Self::bind_texts, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert())
+      .def("bind_targets", &Self::bind_targets, nb::arg("labels"), nb::arg("class_weights").none(),
+           nb::arg("sample_weights").none())
+      .def("set_optimizer", &Self::set_optimizer, nb::arg("kind"), nb::arg("momentum"),
+           nb::arg("weight_decay"), nb::arg("clip_norm"), nb::arg("values").noconvert(),
+           nb::arg("gradients").noconvert(), nb::arg("state"))
+      .def("predict", &Self::predict, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
+           nb::arg("rows").noconvert(), nb::arg("logits").noconvert())
+      .def("differentiate", &Self::differentiate, nb::arg("rows").noconvert(), nb::arg("seed"),
+           nb::arg("step"))
+      .def("train", &Self::train, nb::arg("rows").noconvert(), nb::arg("seed"), nb::arg("step"),
+           nb::arg("learning_rate"));
+}
+
+}  // namespace
+
+void bind_network(nb::module_& m) {
+  bind_network_of<float>(m, "FloatNetwork");
+  bind_network_of<double>(m, "DoubleNetwork");
+}

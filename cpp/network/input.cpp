@@ -1,0 +1,73 @@
+#include "network/input.h"
+
+#include <algorithm>
+
+#include "network/sequence_layer.h"
+#include "recurrence/step.h"
+
+namespace sulsul {
+
+template <class T>
+void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+            PackedTexts* batch) {
+  if (input.kind == InputKind::raw_ids) {
+    batch->gather_features(texts, rows, n_rows, input.size);
+  } else {
+    batch->gather(texts, rows, n_rows, input.vocabulary_size);
+  }
+}
+
+template <class T>
+LayerInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_rows) {
+  const std::int64_t n = pass.batch.rows(), size = input.size;
+  const std::int64_t* token_ids = pass.batch.token_ids();
+  if (input.kind == InputKind::raw_ids) {
+    T* features = pass.scratch.array<T>(n * size);
+    for (std::int64_t i = 0; i < n * size; ++i) features[i] = static_cast<T>(token_ids[i]);
+    return dense_rows<T>(features, size);
+  }
+  const T* table = input.embedding ? input.embedding->values : nullptr;
+  if (!as_rows) {
+    LayerInput<T> tokens;
+    tokens.token_ids = token_ids;
+    tokens.embedding = table;
+    tokens.vocabulary_size = input.vocabulary_size;
+    tokens.size = size;
+    return tokens;
+  }
+  T* rows = pass.scratch.array<T>(n * size);
+  for_row_ranges(n, n * size, [&](std::int64_t, std::int64_t first, std::int64_t end) {
+    for (std::int64_t i = first; i < end; ++i) {
+      const T* source = table + token_ids[i] * size;
+      std::copy(source, source + size, rows + i * size);
+    }
+  });
+  return dense_rows<T>(rows, size);
+}
+
+// Columns are shared among threads, so that every sum runs over the rows in order.
+template <class T>
+void scatter_embedding_gradient(const Input<T>& input, const Pass& pass, const T* d_rows) {
+  constexpr std::int64_t kSlice = 32;
+  const std::int64_t size = input.size, n = pass.batch.rows();
+  const bool parallel = n * size >= kSerialValues;
+  T* table = input.embedding->gradient;
+  parallel_for(parallel ? static_cast<int>((size + kSlice - 1) / kSlice) : 1, [&](int task) {
+    const std::int64_t first = task * kSlice, width = parallel ? std::min(kSlice, size - first) : size;
+    for (std::int64_t v = 0; v < input.vocabulary_size; ++v) {
+      std::fill(table + v * size + first, table + v * size + first + width, T(0));
+    }
+    step_kernels<T>().scatter_add(n, width, pass.batch.token_ids(), d_rows + first, size, table + first,
+                                  size);
+  });
+}
+
+#define SULSUL_INSTANTIATE(T)                                                                   \
+  template void gather<T>(const Input<T>&, const TextTable&, const std::int64_t*, std::int64_t, \
+                          PackedTexts*);                                                        \
+  template LayerInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                     \
+  template void scatter_embedding_gradient<T>(const Input<T>&, const Pass&, const T*);
+SULSUL_INSTANTIATE(float)
+SULSUL_INSTANTIATE(double)
+
+}  // namespace sulsul

@@ -1,0 +1,99 @@
+#include "network/packed_texts.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <string>
+
+namespace sulsul {
+namespace {
+
+// The number of tokens of a text that exists.
+std::int64_t checked_length(const TextTable& texts, std::int64_t row) {
+  if (row < 0 || row >= texts.n_texts) {
+    throw std::out_of_range("row " + std::to_string(row) + " is not one of the " +
+                            std::to_string(texts.n_texts) + " texts");
+  }
+  const std::int64_t start = texts.offsets[row], end = texts.offsets[row + 1];
+  if (start < 0 || start > end || end > texts.n_token_ids) {
+    throw std::out_of_range("text " + std::to_string(row) + " is not within the token ids");
+  }
+  return end - start;
+}
+
+}  // namespace
+
+// A counting sort: the number of texts longer than t is wanted anyway.
+void PackedTexts::sort_by_length(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows) {
+  std::int64_t longest = 0;
+  for (std::int64_t i = 0; i < n_rows; ++i) {
+    longest = std::max(longest, checked_length(texts, rows[i]));
+  }
+  places_.assign(static_cast<std::size_t>(longest) + 1, 0);
+  for (std::int64_t i = 0; i < n_rows; ++i) ++places_[texts.offsets[rows[i] + 1] - texts.offsets[rows[i]]];
+  // From how many have a length to how many are longer: the place of the first text of that length.
+  batch_sizes_.resize(longest);
+  std::int64_t longer = 0;
+  for (std::int64_t length = longest; length >= 0; --length) {
+    const std::int64_t n = places_[length];
+    places_[length] = longer;
+    if (length < longest) batch_sizes_[length] = longer;
+    longer += n;
+  }
+  offsets_.resize(longest + 1);
+  offsets_[0] = 0;
+  for (std::int64_t t = 0; t < longest; ++t) offsets_[t + 1] = offsets_[t] + batch_sizes_[t];
+  order_.resize(n_rows);
+  lengths_.resize(n_rows);
+  starts_.resize(n_rows);
+  for (std::int64_t i = 0; i < n_rows; ++i) {
+    const std::int64_t start = texts.offsets[rows[i]], length = texts.offsets[rows[i] + 1] - start;
+    const std::int64_t place = places_[length]++;
+    order_[place] = i;
+    lengths_[place] = length;
+    starts_[place] = start;
+  }
+}
+
+void PackedTexts::gather(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+                         std::int64_t vocabulary_size) {
+  sort_by_length(texts, rows, n_rows);
+  token_ids_.resize(static_cast<std::size_t>(this->rows()));
+  std::int64_t* out = token_ids_.data();
+  std::uint32_t largest = 0;  // a negative id counts as a large one
+  for (std::int64_t t = 0; t < timesteps(); ++t) {
+    const std::int32_t* tokens = texts.token_ids + t;
+    const std::int64_t n = batch_sizes_[t];
+    for (std::int64_t k = 0; k < n; ++k) {
+      const std::int32_t id = tokens[starts_[k]];
+      largest = std::max(largest, static_cast<std::uint32_t>(id));
+      out[k] = id;
+    }
+    out += n;
+  }
+  if (static_cast<std::int64_t>(largest) >= vocabulary_size && this->rows() > 0) {
+    throw std::out_of_range("token id " + std::to_string(static_cast<std::int32_t>(largest)) +
+                            " is outside the vocabulary of " + std::to_string(vocabulary_size));
+  }
+}
+
+void PackedTexts::gather_features(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+                                  std::int64_t length) {
+  sort_by_length(texts, rows, n_rows);
+  for (std::int64_t k = 0; k < n_rows; ++k) {
+    if (lengths_[k] != length) {
+      throw std::out_of_range("a text has " + std::to_string(lengths_[k]) + " tokens instead of " +
+                              std::to_string(length));
+    }
+  }
+  token_ids_.resize(static_cast<std::size_t>(n_rows * length));
+  for (std::int64_t k = 0; k < n_rows; ++k) {
+    std::copy(texts.token_ids + starts_[k], texts.token_ids + starts_[k] + length,
+              token_ids_.data() + k * length);
+  }
+  batch_sizes_.assign(n_rows > 0 ? 1 : 0, n_rows);
+  offsets_.assign(n_rows > 0 ? 2 : 1, 0);
+  offsets_.back() = n_rows;
+  std::fill(lengths_.begin(), lengths_.end(), 1);
+}
+
+}  // namespace sulsul

@@ -1,0 +1,50 @@
+// Texts of a corpus as one packed batch: src/sulsul/batching/collate.py without the arrays in between.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "recurrence/layer.h"
+
+namespace sulsul {
+
+// Text i is token_ids[offsets[i] … offsets[i + 1]).
+struct TextTable {
+  const std::int32_t* token_ids = nullptr;
+  const std::int64_t* offsets = nullptr;  // (n_texts + 1)
+  std::int64_t n_texts = 0;
+  std::int64_t n_token_ids = 0;
+};
+
+class PackedTexts {
+ public:
+  // Packs the texts at `rows`; equal lengths keep the order of `rows`. Throws std::out_of_range for a row
+  // that does not exist, offsets that fall or lie outside the token ids, or an id outside [0,
+  // vocabulary_size).
+  void gather(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+              std::int64_t vocabulary_size);
+
+  // Every text as a single timestep whose features are its token ids: token_ids() is then (n_rows, length),
+  // text after text. Throws std::out_of_range, too, for a text that has not `length` tokens.
+  void gather_features(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+                       std::int64_t length);
+
+  PackedShape shape() const { return {batch_sizes_.data(), timesteps(), sequences()}; }
+  std::int64_t timesteps() const { return static_cast<std::int64_t>(batch_sizes_.size()); }
+  std::int64_t sequences() const { return static_cast<std::int64_t>(order_.size()); }
+  std::int64_t nonempty() const { return batch_sizes_.empty() ? 0 : batch_sizes_[0]; }
+  std::int64_t rows() const { return offsets_.back(); }
+
+  std::int64_t batch_size(std::int64_t t) const { return batch_sizes_[t]; }
+  std::int64_t offset(std::int64_t t) const { return offsets_[t]; }  // rows before timestep t
+  std::int64_t length(std::int64_t k) const { return lengths_[k]; }  // of packed sequence k, falling
+  std::int64_t position(std::int64_t k) const { return order_[k]; }  // of packed sequence k among `rows`
+  const std::int64_t* token_ids() const { return token_ids_.data(); }
+
+ private:
+  void sort_by_length(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows);
+
+  std::vector<std::int64_t> batch_sizes_, offsets_{0}, lengths_, order_, starts_, token_ids_, places_;
+};
+
+}  // namespace sulsul

@@ -1,0 +1,29 @@
+// Square roots of a vector, correctly rounded.
+#pragma once
+
+#include "simd/vector.h"
+
+namespace sulsul {
+namespace SULSUL_ISA_NAMESPACE {
+namespace {
+
+#if defined(SULSUL_ISA_AVX512)
+SULSUL_INLINE __m512 square_root(__m512 x) { return _mm512_sqrt_ps(x); }
+SULSUL_INLINE __m512d square_root(__m512d x) { return _mm512_sqrt_pd(x); }
+#elif defined(SULSUL_ISA_AVX2)
+SULSUL_INLINE __m256 square_root(__m256 x) { return _mm256_sqrt_ps(x); }
+SULSUL_INLINE __m256d square_root(__m256d x) { return _mm256_sqrt_pd(x); }
+#else
+SULSUL_INLINE Simd<float>::Reg square_root(Simd<float>::Reg x) {
+  for (int i = 0; i < Simd<float>::lanes; ++i) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+SULSUL_INLINE Simd<double>::Reg square_root(Simd<double>::Reg x) {
+  for (int i = 0; i < Simd<double>::lanes; ++i) x[i] = __builtin_sqrt(x[i]);
+  return x;
+}
+#endif
+
+}  // namespace
+}  // namespace SULSUL_ISA_NAMESPACE
+}  // namespace sulsul

@@ -1,0 +1,51 @@
+#include "network/training_step.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sulsul {
+
+template <class T>
+void NetworkRunner<T>::predict(const TextRows& texts, T* logits) {
+  if (texts.n_rows == 0) return;
+  const FlushDenormals flush;
+  ScratchFrame scratch;
+  gather(network_.input(), texts.texts, texts.rows, texts.n_rows, &batch_);
+  const T* packed = network_.forward({batch_, scratch, false, {}});
+  const std::int64_t n_logits = network_.n_logits();
+  for (std::int64_t k = 0; k < texts.n_rows; ++k, packed += n_logits) {
+    std::copy(packed, packed + n_logits, logits + texts.rows[batch_.position(k)] * n_logits);
+  }
+}
+
+template <class T>
+LossResult NetworkRunner<T>::differentiate(const TextRows& texts, const Targets<T>& targets,
+                                           const DropoutKey& dropout) {
+  const FlushDenormals flush;
+  ScratchFrame scratch;
+  gather(network_.input(), texts.texts, texts.rows, texts.n_rows, &batch_);
+  const Pass pass{batch_, scratch, true, dropout};
+  const T* logits = network_.forward(pass);
+  T* d_logits = scratch.array<T>(texts.n_rows * network_.n_logits());
+  const LossResult result = classification_loss(network_.output_kind(), network_.n_logits(), batch_,
+                                                texts.rows, targets, logits, d_logits);
+  if (std::isfinite(result.loss)) network_.backward(pass, d_logits);
+  return result;
+}
+
+template <class T>
+LossResult NetworkRunner<T>::train(const TextRows& texts, const Targets<T>& targets,
+                                   const DropoutKey& dropout, const OptimizerSettings& settings,
+                                   double learning_rate, const FlatParameters<T>& parameters) {
+  const FlushDenormals flush;
+  const LossResult result = differentiate(texts, targets, dropout);
+  if (std::isfinite(result.loss)) {
+    update_parameters(settings, learning_rate, static_cast<std::int64_t>(dropout.step), parameters);
+  }
+  return result;
+}
+
+template class NetworkRunner<float>;
+template class NetworkRunner<double>;
+
+}  // namespace sulsul

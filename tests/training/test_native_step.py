@@ -1,0 +1,283 @@
+"""A native step against TorchStep, and what only it promises."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from tests.tolerances import NATIVE_STEP_GRADIENT, NATIVE_STEP_GRADIENT_SPLIT, NATIVE_STEP_TRAJECTORY
+
+from sulsul.batching import EncodedCorpus
+from sulsul.errors import DataError, TrainingError
+from sulsul.kernels import native
+from sulsul.model import Classifier, DenseLayer, DropoutLayer, EmbeddingInput, ModelSpecification, RecurrentLayer
+from sulsul.model.specification import BatchNormLayer, OneHotInput, RawIdsInput, SequenceLayer
+from sulsul.training.native_step import NativeStep
+from sulsul.training.objective import Objective
+from sulsul.training.settings import TrainingSettings
+from sulsul.training.step import TorchStep
+
+V, C = 30, 3
+
+
+def lstm(**values: object) -> RecurrentLayer:
+    return RecurrentLayer.model_validate({"kind": "lstm", "units": 6, **values})
+
+
+LAYERS: dict[str, tuple[SequenceLayer, ...]] = {
+    "lstm": (lstm(),),
+    "lstm-relu": (lstm(activation="relu"),),
+    "bilstm": (lstm(bidirectional=True),),
+    "gru": (lstm(kind="gru"),),
+    "gru-before": (lstm(kind="gru", reset_after=False, bidirectional=True),),
+    "rnn": (lstm(kind="simple-rnn"),),
+    "rnn-relu": (lstm(kind="simple-rnn", activation="relu", bidirectional=True),),
+    "stack": (lstm(kind="gru", bidirectional=True), BatchNormLayer(), lstm(), lstm(kind="simple-rnn", units=17)),
+    "norm-first": (BatchNormLayer(momentum=0.9), lstm()),
+    "norm-last": (lstm(), BatchNormLayer()),
+    "none": (),
+}
+
+
+def corpus(*, labels: str = "softmax", length: int | None = None) -> EncodedCorpus:
+    rng = np.random.default_rng(7)
+    lengths = rng.integers(0, 14, 60) if length is None else np.full(60, length)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    class_ids: npt.NDArray[np.int64] | npt.NDArray[np.float32]
+    if labels == "multi-label":
+        class_ids = (rng.random((60, C)) < 0.4).astype(np.float32)
+    else:
+        class_ids = rng.integers(0, 2 if labels == "sigmoid" else C, 60).astype(np.int64)
+    return EncodedCorpus(rng.integers(0, V, offsets[-1]).astype(np.int32), offsets, class_ids)
+
+
+def classifier(*, output: str = "softmax", pad_to: int | None = None, **values: object) -> Classifier:
+    values = {"input": EmbeddingInput(size=5), "layers": LAYERS["bilstm"], **values}
+    network = Classifier(
+        ModelSpecification.model_validate({"output": output, **values}),
+        vocabulary_size=V,
+        n_classes=2 if output == "sigmoid" else C,
+        multi_label=output == "multi-label",
+        pad_to=pad_to,
+        seed=3,
+        backend="torch",
+    )
+    generator = torch.Generator().manual_seed(5)
+    for parameter in network.parameters():  # nothing at a value at which an error would not show
+        parameter.data += 0.1 * torch.rand(parameter.shape, generator=generator)
+    return network
+
+
+def settings(**values: object) -> TrainingSettings:
+    return TrainingSettings.model_validate({"threads": 1, **values})
+
+
+def batches(n: int) -> Iterator[npt.NDArray[np.int64]]:
+    rng = np.random.default_rng(11)
+    return (rng.permutation(60)[:16].astype(np.int64) for _ in range(n))
+
+
+def torch_gradients(
+    network: Classifier, texts: EncodedCorpus, rows: npt.NDArray[np.int64], weights: npt.NDArray[np.float32] | None
+) -> tuple[float, dict[str, torch.Tensor]]:
+    step = TorchStep(network, Objective(network.output_kind, weights), settings(optimizer="sgd"))
+    loss = step.run(texts, rows, learning_rate=0.0, step=0).loss
+    trainable = [(name, p) for name, p in network.named_parameters() if p.requires_grad]
+    return loss, {name: torch.zeros_like(p) if p.grad is None else p.grad for name, p in trainable}
+
+
+def assert_same_gradients(
+    network: Classifier, texts: EncodedCorpus, weights: npt.NDArray[np.float32] | None = None
+) -> None:
+    twin = copy.deepcopy(network)
+    rows = next(batches(1))
+    loss, gradients = NativeStep(twin, settings(), weights).gradients(texts, rows)
+    expected_loss, expected = torch_gradients(network, texts, rows, weights)
+    tolerance = NATIVE_STEP_GRADIENT_SPLIT if native.active_instruction_set() == "amx" else NATIVE_STEP_GRADIENT
+    assert loss == pytest.approx(expected_loss, rel=tolerance)
+    assert gradients.keys() == expected.keys()
+    largest = max(float(gradient.abs().max()) for gradient in expected.values())
+    for name, gradient in gradients.items():
+        error = float((gradient - expected[name]).abs().max()) / largest
+        assert error < tolerance, name
+    for (name, buffer), (_, other) in zip(network.named_buffers(), twin.named_buffers(), strict=True):
+        torch.testing.assert_close(other, buffer, rtol=1e-5, atol=1e-6, msg=name)
+
+
+@pytest.fixture(params=["scalar", "avx2", "avx512", "amx"])
+def instruction_set(request: pytest.FixtureRequest) -> Iterator[str]:
+    order: list[native.InstructionSet] = ["scalar", "avx2", "avx512", "amx"]
+    if order.index(request.param) > order.index(native.detected_instruction_set()):
+        pytest.skip(f"this machine lacks {request.param}")
+    before = native.active_instruction_set()
+    native.force_instruction_set(request.param)
+    yield request.param
+    native.force_instruction_set(before)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
+def test_gradients_are_those_of_torch(name: str, pooling: str, instruction_set: str) -> None:
+    head = (DenseLayer(units=7, activation="tanh"), DenseLayer(units=4, activation="relu"))
+    assert_same_gradients(classifier(layers=LAYERS[name], pooling=pooling, head=head), corpus())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("output", ["sigmoid", "softmax", "multi-label"])
+def test_every_loss(output: str, weighted: bool) -> None:
+    weights = np.array([0.5, 2.0, 3.0][: 2 if output == "sigmoid" else C], np.float32) if weighted else None
+    assert_same_gradients(classifier(output=output), corpus(labels=output), weights)
+
+
+def test_sample_weights() -> None:
+    texts, weights = corpus(), np.linspace(0.0, 3.0, 60).astype(np.float32)
+    weighted = EncodedCorpus(texts.token_ids, texts.offsets, texts.class_ids, weights)
+    assert_same_gradients(classifier(), weighted, np.array([0.5, 2.0, 3.0], np.float32))
+
+
+def test_every_input() -> None:
+    assert_same_gradients(classifier(input=OneHotInput()), corpus())
+    assert_same_gradients(classifier(input=EmbeddingInput(size=4, trainable=False)), corpus())
+    assert_same_gradients(classifier(input=EmbeddingInput(size=4, trainable=False), layers=()), corpus())
+    assert_same_gradients(classifier(input=RawIdsInput(), pad_to=6), corpus(length=6))
+
+
+def test_texts_without_tokens_alone() -> None:
+    empty = EncodedCorpus(np.zeros(0, np.int32), np.zeros(61, np.int64), np.arange(60, dtype=np.int64) % C)
+    for pooling in ("last", "mean", "max", "attention"):
+        for layers in (LAYERS["stack"], LAYERS["norm-last"]):
+            assert_same_gradients(classifier(pooling=pooling, layers=layers), empty)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
+        {"optimizer": "rmsprop", "weight_decay": 0.01},
+        {"optimizer": "adam", "weight_decay": 0.01, "clip_norm": 0.05},
+        {"optimizer": "adamw", "weight_decay": 0.1},
+    ],
+    ids=lambda values: "-".join(map(str, values.values())),
+)
+def test_fifty_steps_go_where_torch_goes(values: dict[str, object]) -> None:
+    ours, theirs, texts, chosen = classifier(), classifier(), corpus(), settings(**values)
+    native_step, torch_step = NativeStep(ours, chosen), TorchStep(theirs, Objective(theirs.output_kind), chosen)
+    rate = 0.1 if chosen.optimizer == "sgd" else 0.003
+    losses = []
+    for step, rows in enumerate(batches(50)):
+        outcomes = [runner.run(texts, rows, learning_rate=rate, step=step) for runner in (native_step, torch_step)]
+        losses.append([outcome.loss for outcome in outcomes])
+        assert abs(outcomes[0].n_correct - outcomes[1].n_correct) <= 1
+    np.testing.assert_allclose(*np.transpose(losses), rtol=NATIVE_STEP_TRAJECTORY)
+    assert losses[-1][0] < losses[0][0]
+    assert native_step.tensors().keys() == torch_step.tensors().keys()
+    for name, tensor in torch_step.tensors().items():
+        assert native_step.tensors()[name].shape == tensor.shape, name
+    # The state of one continues in the other.
+    native_step.load_tensors(torch_step.tensors())
+    torch_step.load_tensors(native_step.tensors())
+
+
+def test_state_of_another_classifier_is_refused() -> None:
+    step = NativeStep(classifier(), settings())
+    with pytest.raises(TrainingError, match="does not fit"):
+        step.load_tensors({"output.kernel/exp_avg": torch.zeros(1, 1)})
+    with pytest.raises(TrainingError, match="does not fit"):
+        step.load_tensors({"output.kernel/square_avg": torch.zeros(12, C)})
+
+
+def state_bytes(network: Classifier) -> dict[str, bytes]:
+    return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
+
+
+def test_the_number_of_threads_changes_no_bit() -> None:
+    layers = (lstm(units=24, bidirectional=True), DropoutLayer(rate=0.3), BatchNormLayer(), lstm(kind="gru", units=40))
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(0, 90, 64)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    texts = EncodedCorpus(
+        rng.integers(0, V, offsets[-1]).astype(np.int32), offsets, rng.integers(0, C, 64).astype(np.int64)
+    )
+    before, results = native.thread_count(), []
+    try:
+        for threads in (1, 2, 8):
+            native.set_thread_count(threads)
+            network = classifier(input=EmbeddingInput(size=40), layers=layers, pooling="attention")
+            step = NativeStep(network, settings(clip_norm=0.01))
+            for i in range(3):
+                step.run(texts, np.arange(64), learning_rate=0.01, step=i)
+            results.append(state_bytes(network))
+    finally:
+        native.set_thread_count(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_a_loss_that_is_not_finite_changes_nothing() -> None:
+    network = classifier()
+    network.output.bias.data[0] = float("nan")
+    before = state_bytes(network)
+    outcome = NativeStep(network, settings()).run(corpus(), np.arange(8), learning_rate=0.1, step=0)
+    assert np.isnan(outcome.loss)
+    assert state_bytes(network) == before
+
+
+def test_parameters_stay_the_classifiers_own() -> None:
+    network = classifier()
+    before = state_bytes(network)
+    step = NativeStep(network, settings(optimizer="sgd"))
+    assert state_bytes(network) == before
+    step.run(corpus(), np.arange(8), learning_rate=0.1, step=0)
+    after = state_bytes(network)
+    assert after != before
+    network.load_state_dict(classifier().state_dict())
+    assert state_bytes(network) == before
+    step.run(corpus(), np.arange(8), learning_rate=0.1, step=1)
+    assert state_bytes(network) == after
+    network.double()
+    with pytest.raises(TrainingError, match="was moved"):
+        step.run(corpus(), np.arange(8), learning_rate=0.1, step=2)
+
+
+def test_texts_that_do_not_fit_are_refused() -> None:
+    step = NativeStep(classifier(), settings())
+    beyond = EncodedCorpus(np.array([1, V], np.int32), np.array([0, 2]), np.zeros(1, np.int64))
+    with pytest.raises(DataError, match=f"token id {V} is outside the vocabulary of {V}"):
+        step.run(beyond, np.arange(1), learning_rate=0.1, step=0)
+    raw = NativeStep(classifier(input=RawIdsInput(), pad_to=6), settings())
+    with pytest.raises(DataError, match="5 tokens instead of 6"):
+        raw.run(corpus(length=5), np.arange(4), learning_rate=0.1, step=0)
+    unlabelled = EncodedCorpus(beyond.token_ids, beyond.offsets)
+    with pytest.raises(TrainingError, match="no labels"):
+        step.run(unlabelled, np.arange(1), learning_rate=0.1, step=0)
+
+
+def test_dropout_is_a_function_of_seed_and_step() -> None:
+    layers = (DropoutLayer(rate=0.25), DropoutLayer(rate=0.5))
+
+    def gradient(seed: int, step: int) -> torch.Tensor:
+        runner = NativeStep(classifier(layers=layers, pooling="mean"), settings(seed=seed))
+        return runner.gradients(corpus(), np.arange(60), step=step)[1]["output.kernel"]
+
+    first = gradient(0, 0)
+    assert torch.equal(first, gradient(0, 0))
+    assert not torch.equal(first, gradient(0, 1))
+    assert not torch.equal(first, gradient(1, 0))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.9])
+def test_dropout_keeps_its_share(rate: float) -> None:
+    width, length = 64, 50
+    layers = (DropoutLayer(rate=rate),)
+    network = classifier(input=EmbeddingInput(size=width), layers=layers, pooling="mean", output="sigmoid")
+    network.input.weight.data.fill_(1.0)
+    network.output.kernel.data.fill_(0.0)
+    step, texts = NativeStep(network, settings()), corpus(labels="sigmoid", length=length)
+    # Inputs of 1, dropped and averaged over time; the gradient of the kernel is that of the bias times them.
+    gradients = [step.gradients(texts, np.array([row]), step=row)[1] for row in range(60)]
+    pooled = torch.stack([g["output.kernel"][:, 0] / g["output.bias"] for g in gradients])
+    variance = rate / (1.0 - rate) / length
+    assert float(pooled.mean()) == pytest.approx(1.0, abs=5 * np.sqrt(variance / pooled.numel()) + 1e-6)
+    assert float(pooled.var()) == pytest.approx(variance, rel=0.15, abs=1e-9)
