@@ -2,6 +2,7 @@
 
 import typer
 
+from sulsul.cli.compare import compare
 from sulsul.cli.datasets import datasets_app
 from sulsul.cli.doctor import doctor
 from sulsul.cli.evaluate import evaluate
@@ -36,6 +37,7 @@ def _options(
 
 app.command()(demo)
 app.command()(train)
+app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
 app.command()(doctor)

@@ -207,14 +207,24 @@ class ComparisonRow(_Frozen):
 class Comparison(_Frozen):
     """Several models on the same texts.
 
-    ``word_order`` says what the controls tell about word order; ``design`` how often and on what was repeated, such
-    as "3 seeds on one split" or "5 folds".
+    Attributes
+    ----------
+    design
+        How often and on what was repeated, such as "3 seeds on one split" or "5 folds".
+    word_order
+        What the controls tell about word order.
+    selection
+        How the best model was chosen, such as "by its mean accuracy on the validation texts".
+    test
+        What the p-values come from.
     """
 
     rows: tuple[ComparisonRow, ...]
     n: int
     design: str
     word_order: str | None = None
+    selection: str = "by its accuracy on the judged texts"
+    test: str = "McNemar’s test, corrected after Holm"
 
 
 class RunRecord(_Frozen):

@@ -1,0 +1,119 @@
+"""``sulsul compare``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sulsul.cli.options import (
+    ClassesOption,
+    DataArgument,
+    EncodingOption,
+    LabelOption,
+    OutputOption,
+    SetOption,
+    TextOption,
+    build_specification,
+    comma_separated,
+    override_data,
+)
+
+if TYPE_CHECKING:
+    from sulsul.comparison import Trial
+    from sulsul.specification import RunSpecification
+
+_MODELS_HELP = (
+    "[bi]simple-rnn, gru or lstm, then xLAYERS and -UNITS where wanted, or base. "
+    "Default: base of each recipe, or five cells without one."
+)
+
+
+def compare(
+    data: DataArgument = None,
+    models: Annotated[str | None, typer.Option("--models", metavar="A[,B]", help=_MODELS_HELP)] = None,
+    recipe: Annotated[str | None, typer.Option(metavar="A[,B]", help="What all else is taken from.")] = None,
+    spec: Annotated[Path | None, typer.Option(metavar="FILE", help="A specification in TOML instead.")] = None,
+    settings: SetOption = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Trainings per network and split. Default: 3, or 1 with --folds.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(min=2, help="Cross-validate instead of judging one split.")] = None,
+    controls: Annotated[
+        str, typer.Option(metavar="best|each|none", help="Networks also trained without order and recurrence.")
+    ] = "best",
+    text: TextOption = None,
+    label: LabelOption = None,
+    encoding: EncodingOption = None,
+    keep_classes: ClassesOption = None,
+    output: OutputOption = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted comparison in RUN.")] = False,
+) -> None:
+    """Judge several networks, their controls and the baselines alike, and say what differs and what does not."""
+    from rich.console import Console
+
+    from sulsul.cli.running import command_line, new_folder
+    from sulsul.comparison import ComparisonInterrupted, Listener, build_contenders, run_comparison
+    from sulsul.errors import UsageError
+    from sulsul.report.text_table import render_terminal
+    from sulsul.training.interruption import StopOnSignal
+    from sulsul.training.progress import TrainingProgress
+
+    if resume and output is None:
+        raise UsageError("--resume needs -o RUN, the folder of the interrupted comparison.")
+    if controls not in {"best", "each", "none"}:
+        raise UsageError(f"--controls {controls}: choose best, each or none.")
+    bases = _bases(recipe, spec, settings)
+    bases[0] = override_data(
+        bases[0], source=data, text=text, label=label, encoding=encoding, keep_classes=keep_classes
+    )
+    if bases[0].data.source is None:
+        raise UsageError("give the DATA to compare on: a file, a glob, a folder or a named data set.")
+    contenders = build_contenders(bases, _model_names(models, recipe, spec))
+    folder = output or new_folder("comparison")
+    console = Console(stderr=True)
+    with TrainingProgress(console) as progress, StopOnSignal() as stop:
+        try:
+            record = run_comparison(
+                contenders,
+                folder,
+                command=command_line(),
+                seeds=seeds or (1 if folds else 3),
+                folds=folds,
+                controls=controls,  # type: ignore[arg-type]
+                resume=resume,
+                listener=Listener(
+                    on_start=lambda name, n_left: console.print(f"{name} ({n_left} to go)", highlight=False),
+                    on_trial=lambda name, trial: console.print(f"  {_summary(trial)}", highlight=False),
+                    on_batch=progress.on_batch,
+                    stop_requested=stop,
+                ),
+            )
+        except ComparisonInterrupted:
+            console.print(
+                f"interrupted: finished trainings are kept; continue with -o {folder} --resume.", highlight=False
+            )
+            raise SystemExit(130) from None
+    printed = Console()
+    printed.print(render_terminal(record))
+    printed.print(
+        f"table: {folder / 'comparison.csv'}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True
+    )
+
+
+def _bases(recipe: str | None, spec: Path | None, settings: list[str] | None) -> list["RunSpecification"]:
+    names = comma_separated(recipe)
+    return [build_specification(name, spec, settings) for name in names or (None,)]
+
+
+def _model_names(models: str | None, recipe: str | None, spec: Path | None) -> tuple[str, ...]:
+    from sulsul.comparison import DEFAULT_MODELS
+
+    given = comma_separated(models)
+    return given or (("base",) if recipe or spec else DEFAULT_MODELS)
+
+
+def _summary(trial: "Trial") -> str:
+    parts = [] if trial.epochs is None else [f"{trial.epochs} epochs, epoch {trial.kept_epoch} kept"]
+    if trial.validation_accuracy is not None:
+        parts.append(f"validation accuracy {trial.validation_accuracy:.3f}")
+    return ", ".join([*parts, f"{trial.seconds:.1f} s"])

@@ -1,0 +1,179 @@
+"""Training and judging one contender once, or reading what it gave before."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sulsul.comparison.contenders import Contender
+from sulsul.comparison.design import Design, shuffled
+from sulsul.comparison.trials import Answers, Trial, TrialStore
+from sulsul.evaluation import linear_baselines, majority, predicted_labels
+from sulsul.evaluation.baselines import TITLES, BaselineResult
+from sulsul.experiment import build_classifier
+from sulsul.inference import predict_logits
+from sulsul.preparation import PreparedData
+from sulsul.specification import RunSpecification
+from sulsul.training import TrainingResult, train_classifier
+from sulsul.training.checkpoint import load_checkpoint
+from sulsul.training.history import EpochRecord
+from sulsul.training.processor import training_processor
+from sulsul.training.run import BatchReport
+
+BASELINES = {"majority": "Majority class", "word": TITLES["word"], "char": TITLES["char"]}
+_NOT_IN_KEY = {"name": True, "description": True, "notebook": True, "data": True, "split": True}
+
+
+class ComparisonInterrupted(Exception):  # noqa: N818 (nothing is wrong)
+    """A stop was requested; finished trials are kept, and the one that was running left its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What is called while a comparison runs; each may be left out."""
+
+    on_start: Callable[[str, int], object] = lambda label, n_left: None
+    on_trial: Callable[[str, Trial], object] = lambda label, trial: None
+    on_batch: Callable[[BatchReport], object] = lambda report: None
+    on_epoch: Callable[[EpochRecord], object] = lambda record: None
+    stop_requested: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, eq=False)
+class Runner:
+    """Runs trials of one design and keeps them in one store."""
+
+    design: Design
+    store: TrialStore
+    listener: Listener
+
+    def network(self, contender: Contender, seed: int, fold: int, *, n_left: int = 0) -> Trial:
+        """Train and judge a network.
+
+        Raises
+        ------
+        ComparisonInterrupted
+            If a stop was requested.
+        SulsulError
+            As building and training a classifier do.
+        """
+        specification = contender.specification
+        training = specification.training.model_copy(update={"seed": seed})
+        specification = specification.model_copy(update={"training": training})
+        settings = specification.model_dump(mode="json", exclude=_NOT_IN_KEY)
+        del settings["training"]["threads"]  # decides how, not what, is computed
+        key = {"settings": settings, "shuffled": contender.shuffled, "data": self.design.digest(fold)}
+        label = self._label(contender.name, seed, fold)
+        path = self.store.path(label, key)
+        if (kept := self.store.load(path)) is not None:
+            return kept.model_copy(update={"contender": contender.name})
+        self.listener.on_start(label, n_left)
+        data = self.design.prepare(specification, fold)
+        if contender.shuffled:
+            data = shuffled(data, seed)
+        trial = self._train(contender.name, specification, data, fold, path.with_suffix(".checkpoint"))
+        self.store.save(path, trial)
+        path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        self.listener.on_trial(label, trial)
+        return trial
+
+    def baseline(self, name: str, specification: RunSpecification, fold: int, *, n_left: int = 0) -> Trial:
+        """Fit and judge a baseline of :data:`BASELINES`.
+
+        Raises
+        ------
+        ComparisonInterrupted
+            If a stop was requested.
+        LabelError
+            If the training labels hold fewer than two classes.
+        """
+        seed = specification.training.seed
+        label = self._label(BASELINES[name], seed, fold)
+        path = self.store.path(label, {"baseline": name, "seed": seed, "data": self.design.digest(fold)})
+        if (kept := self.store.load(path)) is not None:
+            return kept
+        if self.listener.stop_requested():
+            raise ComparisonInterrupted
+        self.listener.on_start(label, n_left)
+        result = _fit_baseline(name, self.design, fold, seed)
+        trial = Trial(
+            contender=BASELINES[name],
+            seed=seed,
+            fold=fold,
+            predictions=_answers(result.predictions),
+            seconds=result.scores.seconds,
+        )
+        self.store.save(path, trial)
+        self.listener.on_trial(label, trial)
+        return trial
+
+    def _train(
+        self, name: str, specification: RunSpecification, data: PreparedData, fold: int, checkpoint: Path
+    ) -> Trial:
+        classifier = build_classifier(specification, data)
+        validation = data.splits.get("validation")
+        result = train_classifier(
+            classifier,
+            data.train.encoded,
+            None if validation is None else validation.encoded,
+            specification.training,
+            classes=data.labels.classes,
+            on_epoch=self.listener.on_epoch,
+            on_batch=self.listener.on_batch,
+            stop_requested=self.listener.stop_requested,
+            checkpoint_path=checkpoint,
+            resume_from=load_checkpoint(checkpoint) if checkpoint.exists() else None,
+        )
+        if result.stopped == "interrupted":
+            raise ComparisonInterrupted
+        judged = data.splits[self.design.judged].encoded
+        with training_processor(threads=specification.training.threads, seed=specification.training.seed):
+            started = time.perf_counter()
+            logits = predict_logits(classifier, judged)
+            seconds = time.perf_counter() - started
+        probabilities = classifier.probabilities(torch.from_numpy(logits).double()).numpy()
+        return Trial(
+            contender=name,
+            seed=specification.training.seed,
+            fold=fold,
+            predictions=_answers(predicted_labels(probabilities, multi_label=data.labels.multi_label)),
+            seconds=result.seconds,
+            validation_accuracy=_validation_accuracy(result),
+            n_parameters=sum(tensor.numel() for tensor in classifier.state_dict().values()),
+            docs_per_s=len(judged) / seconds if seconds else None,
+            epochs=len(result.history),
+            kept_epoch=result.kept_epoch,
+        )
+
+    def _label(self, name: str, seed: int, fold: int) -> str:
+        return f"{name}, seed {seed}" + (f", fold {fold + 1}" if self.design.n_folds else "")
+
+
+def _fit_baseline(name: str, design: Design, fold: int, seed: int) -> BaselineResult:
+    splits, labels = design.splits[fold], design.labels
+    train, judged = design.corpus.select(splits.train), design.corpus.select(design.judged_rows(fold))
+    assert train.labels is not None
+    assert judged.labels is not None
+    train_ids: Any = labels.encode(train.labels, train.rows, source=train.source)
+    judged_ids: Any = labels.encode(judged.labels, judged.rows, source=judged.source)
+    n_classes = len(labels.classes)
+    if name == "majority":
+        return majority(train_ids, judged_ids, n_classes=n_classes)
+    unit: Any = name
+    (result,) = linear_baselines(
+        train.texts, train_ids, judged.texts, judged_ids, n_classes=n_classes, units=(unit,), seed=seed
+    )
+    return result
+
+
+def _validation_accuracy(result: TrainingResult) -> float | None:
+    return result.history[result.kept_epoch - 1].val_accuracy if result.kept_epoch else None
+
+
+def _answers(predictions: np.ndarray[Any, np.dtype[np.int64]]) -> Answers:
+    values: list[Any] = predictions.tolist()
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
