@@ -41,7 +41,7 @@ class Backward {
   Backward(const LayerBackward<T>& call, LayerWorkspace<T>& workspace, ScratchFrame& scratch)
       : call_(call),
         workspace_(workspace),
-        kernels_(step_kernels<T>()),
+        kernels_(step_kernels<T>(call.cell.units)),
         line_(make_timeline(call.batch, Lane{}, scratch)),
         folds_(folds_embedding(call.input, line_.rows())),
         looks_up_(folds_ || call.input.one_hot()),
@@ -111,23 +111,29 @@ class Backward {
     T* inputs = d_gates_[d] || looks_up_ ? nullptr : scratch.array<T>(line.longest_chunk * call_.input.size);
     for (std::int64_t i = 0; i < line.n_chunks; ++i) {
       const Chunk& chunk = line.chunks[d == 0 ? line.n_chunks - 1 - i : i];
-      gather_previous(line, line_.offsets, chunk, d != 0, units, hidden_of(d), direction.h0, h_previous);
+      const Rows<const T> before =
+          states_before(line, line_.offsets, chunk, d != 0, units, hidden_of(d), direction.h0, h_previous);
+      step.h_previous = before.data;
+      step.h_previous_stride = before.stride;
       if (c_previous) {
-        gather_previous(line, line_.offsets, chunk, d != 0, units, Rows<const T>{direction.cells, units},
-                        direction.c0, c_previous);
+        const Rows<const T> c =
+            states_before(line, line_.offsets, chunk, d != 0, units, Rows<const T>{direction.cells, units},
+                          direction.c0, c_previous);
+        step.c_previous = c.data;
+        step.c_previous_stride = c.stride;
       }
-      run_chunk(d, line, chunk, weights, h_previous, c_previous, d_gates, step);
+      run_chunk(d, line, chunk, weights, d_gates, step);
       if (d_gates == nullptr) continue;
       const Rows<const T> gates{d_gates, gate_columns_};
-      add_chunk(d, chunk, gates, h_previous, inputs, {0, call_.cell.columns()});
+      add_chunk(d, chunk, gates, before, inputs, {0, call_.cell.columns()});
       if (d_rows_.data) add_row_gradients(d, chunk, gates);
     }
     store_states(line, units, padded, step.dh, direction.d_h0);
     store_states(line, units, padded, step.dc, direction.d_c0);
   }
 
-  void run_chunk(int d, const Timeline& line, const Chunk& chunk, const StepWeights<T>& weights,
-                 const T* h_previous, const T* c_previous, T* d_gates, BackwardStep<T> step) {
+  void run_chunk(int d, const Timeline& line, const Chunk& chunk, const StepWeights<T>& weights, T* d_gates,
+                 BackwardStep<T> step) {
     const BackwardDirection<T>& direction = call_.direction[d];
     const std::int64_t units = call_.cell.units, spread = line.lane.step;
     const auto run_step = kernels_.backward[static_cast<int>(call_.cell.kind)];
@@ -135,7 +141,8 @@ class Backward {
     step.d_hidden_stride = spread * call_.d_hidden_stride;
     step.saved_stride = spread * saved.stride;
     step.cells_stride = spread * units;
-    step.previous_stride = units;
+    const T* h_previous = step.h_previous;
+    const T* c_previous = step.c_previous;
     step.d_gates_stride = d_gates ? gate_columns_ : spread * gate_columns_;
     for (std::int64_t i = 0, n = chunk.end - chunk.begin; i < n; ++i) {
       const std::int64_t t = d == 0 ? chunk.end - 1 - i : chunk.begin + i;
@@ -145,15 +152,15 @@ class Backward {
       step.saved = saved.at(packed);
       if (c_previous) {
         step.cells = direction.cells + packed * units;
-        step.c_previous = c_previous + row * units;
+        step.c_previous = c_previous + row * step.c_previous_stride;
       }
-      step.h_previous = h_previous + row * units;
+      step.h_previous = h_previous + row * step.h_previous_stride;
       step.d_gates = d_gates ? d_gates + row * gate_columns_ : d_gates_[d] + packed * gate_columns_;
       run_step(weights, step);
     }
   }
 
-  void add_chunk(int d, const Chunk& chunk, Rows<const T> d_gates, const T* h_previous, T* inputs,
+  void add_chunk(int d, const Chunk& chunk, Rows<const T> d_gates, Rows<const T> h_previous, T* inputs,
                  ColumnRange tile) {
     GradientChunk<T> part;
     part.rows = chunk.rows;
@@ -209,9 +216,9 @@ class Backward {
     T* inputs = looks_up_ ? nullptr : scratch.array<T>(line_.longest_chunk * call_.input.size);
     for (std::int64_t i = 0; i < line_.n_chunks; ++i) {
       const Chunk& chunk = line_.chunks[d == 0 ? line_.n_chunks - 1 - i : i];
-      gather_previous(line_, line_.offsets, chunk, d != 0, units, hidden_of(d), call_.direction[d].h0,
-                      h_previous);
-      add_chunk(d, chunk, {d_gates_[d] + chunk.first_row * gate_columns_, gate_columns_}, h_previous, inputs,
+      const Rows<const T> before = states_before(line_, line_.offsets, chunk, d != 0, units, hidden_of(d),
+                                                 call_.direction[d].h0, h_previous);
+      add_chunk(d, chunk, {d_gates_[d] + chunk.first_row * gate_columns_, gate_columns_}, before, inputs,
                 tile);
     }
   }

@@ -9,13 +9,15 @@
 namespace sulsul {
 namespace {
 
+constexpr std::int64_t kStreamBytes = std::int64_t{1} << 21;
+
 template <class T>
 class Forward {
  public:
   Forward(const LayerForward<T>& call, LayerWorkspace<T>& workspace, ScratchFrame& scratch)
       : call_(call),
         workspace_(workspace),
-        kernels_(step_kernels<T>()),
+        kernels_(step_kernels<T>(call.cell.units)),
         line_(make_timeline(call.batch, Lane{}, scratch)),
         folds_(folds_embedding(call.input, line_.rows())) {
     const std::int64_t input_size =
@@ -64,6 +66,7 @@ class Forward {
     step.h = scratch.array<T>(line.sequences() * padded);
     step.c = scratch.array<T>(line.sequences() * padded);
     step.state_stride = padded;
+    step.stream = can_stream(direction);
     step.scratch = scratch.array<T>(scratch_size(weights));
     load_states(line, units, padded, direction.h0, step.h);
     load_states(line, units, padded, direction.c0, step.c);
@@ -78,8 +81,21 @@ class Forward {
       if (products != nullptr) multiply_inputs(d, line, chunk, inputs, products);
       run_chunk(d, line, chunk, products, weights, step);
     }
+    if (step.stream) kernels_.finish_streams();
     store_states(line, units, padded, step.h, direction.h_n);
     store_states(line, units, padded, step.c, direction.c_n);
+  }
+
+  // What a large training batch keeps for backward would only displace the weights and the next chunk's
+  // inputs.
+  bool can_stream(const ForwardDirection<T>& direction) const {
+    const std::int64_t vector = kernels_.lanes;
+    const auto aligned = [&](const T* p) {
+      return reinterpret_cast<std::uintptr_t>(p) % (vector * sizeof(T)) == 0;
+    };
+    return direction.saved != nullptr &&
+           line_.rows() * call_.cell.saved_columns() * sizeof(T) > kStreamBytes &&
+           call_.cell.units % vector == 0 && aligned(direction.saved) && aligned(direction.cells);
   }
 
   void multiply_inputs(int d, const Timeline& line, const Chunk& chunk, T* inputs, T* products) {

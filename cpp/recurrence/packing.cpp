@@ -65,8 +65,9 @@ void pack_bias(const Cell& cell, const T* bias, T* out) {
 }  // namespace
 
 template <class T>
-void PackedRecurrence<T>::pack(const Cell& cell, const T* recurrent_kernel, const T* bias, bool with_backward) {
-  const std::int64_t lanes = step_kernels<T>().lanes, units = cell.units;
+void PackedRecurrence<T>::pack(const Cell& cell, const T* recurrent_kernel, const T* bias,
+                               bool with_backward) {
+  const std::int64_t lanes = step_kernels<T>(cell.units).lanes, units = cell.units;
   const std::int64_t bias_size = round_up(4 * units, lanes);
   const std::int64_t forward_size = units * (round_up(cell.columns(), lanes) + 2 * lanes);
   const std::int64_t backward_size = cell.columns() * round_up(units, lanes);

@@ -8,7 +8,8 @@
 
 namespace sulsul {
 
-// A panel is [depth][vectors][lanes], up to kPanelVectors neighbouring vectors of columns; zeros behind the last.
+// A panel is [depth][vectors][lanes], up to kPanelVectors neighbouring vectors of columns; zeros behind the
+// last.
 constexpr std::int64_t kPanelVectors = 4;
 
 template <class T>

@@ -9,33 +9,57 @@ namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
 
-// The lanes of one vector of units that exist: all of them, or the last vector's few.
-template <class S, bool Full>
-struct Units {
+// A few vectors of units that are worked on side by side: neighbours of one row, or the same units of several
+// rows. Not Full: only the first lanes of each exist.
+template <class S, int Size, bool AlongUnits, bool Full>
+struct Group {
   using T = typename S::T;
+  using Reg = typename S::Reg;
+  static constexpr int size = Size;
+  std::int64_t first_row, first_unit;
   typename S::Mask mask;
 
-  explicit SULSUL_INLINE Units(std::int64_t left) : mask(S::first(left)) {}
-  SULSUL_INLINE typename S::Reg load(const T* p) const {
+  SULSUL_INLINE Group(std::int64_t row, std::int64_t unit, std::int64_t units)
+      : first_row(row), first_unit(unit), mask(S::first(units - unit)) {}
+  SULSUL_INLINE std::int64_t row(int j) const { return AlongUnits ? first_row : first_row + j; }
+  SULSUL_INLINE std::int64_t unit(int j) const { return AlongUnits ? first_unit + j * S::lanes : first_unit; }
+  SULSUL_INLINE Reg load(const T* p) const {
     if constexpr (Full) return S::load(p);
     return S::load(p, mask);
   }
-  // A masked store cannot be forwarded to the loads that follow: only where it must be.
-  SULSUL_INLINE void store(T* p, typename S::Reg v) const {
+  // Past the caches if asked: for what is not read again soon.
+  SULSUL_INLINE void store(T* p, Reg v, bool stream = false) const {
     if constexpr (Full) {
-      S::store(p, v);
+      stream ? S::stream(p, v) : S::store(p, v);
     } else {
       S::store(p, v, mask);
     }
   }
 };
 
-// f(lanes, first unit) for each vector of units.
-template <class S, class F>
-SULSUL_INLINE void for_units(std::int64_t units, const F& f) {
-  std::int64_t u = 0;
-  for (; u + S::lanes <= units; u += S::lanes) f(Units<S, true>(S::lanes), u);
-  if (u < units) f(Units<S, false>(units - u), u);
+#define SULSUL_INLINE_LAMBDA __attribute__((always_inline))
+
+// f(group) until every unit of every row has been in one. At most Size vectors at a time.
+template <class S, int Size, class F>
+SULSUL_INLINE void for_groups(std::int64_t rows, std::int64_t units, const F& f) {
+  if (units > S::lanes) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      std::int64_t u = 0;
+      for (; u + Size * S::lanes <= units; u += Size * S::lanes) f(Group<S, Size, true, true>(row, u, units));
+      if constexpr (Size > 1) {
+        for (; u + S::lanes <= units; u += S::lanes) f(Group<S, 1, true, true>(row, u, units));
+      }
+      if (u < units) f(Group<S, 1, true, false>(row, u, units));
+    }
+    return;
+  }
+  std::int64_t row = 0;
+  if (units == S::lanes) {
+    for (; row + Size <= rows; row += Size) f(Group<S, Size, false, true>(row, 0, units));
+  } else {
+    for (; row + Size <= rows; row += Size) f(Group<S, Size, false, false>(row, 0, units));
+  }
+  for (; row < rows; ++row) f(Group<S, 1, false, false>(row, 0, units));
 }
 
 // f(first row, rows) for blocks of at most `most` rows, of nearly equal size.
@@ -52,6 +76,15 @@ template <class T>
 SULSUL_INLINE const T* source_row(const ForwardStep<T>& s, std::int64_t row) {
   return s.source + (s.token_ids ? s.token_ids[row * s.token_stride] : row) * s.source_stride;
 }
+
+// Rows of a matrix.
+template <class T>
+struct Matrix {
+  T* data;
+  std::int64_t stride;
+
+  SULSUL_INLINE T* at(std::int64_t row, std::int64_t column) const { return data + row * stride + column; }
+};
 
 }  // namespace
 }  // namespace SULSUL_ISA_NAMESPACE

@@ -8,8 +8,8 @@ namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
 
-// Rows of a register tile that is v vectors wide: as many as keep the sums, one row of weights and one element in
-// registers (32 with AVX-512, else 16).
+// Rows of a register tile that is v vectors wide: as many as keep the sums, one row of weights and one
+// element in registers (32 with AVX-512, else 16).
 #if defined(SULSUL_ISA_AVX512)
 constexpr int kTileRows[kPanelVectors + 1] = {0, 12, 12, 8, 6};
 #else
@@ -28,8 +28,8 @@ struct Tile {
   bool add;  // to what is there
 };
 
-// out[r][v] = sum over k of a[r][k] * panel[k][v]: one chain of multiply-adds per element, in the order of k, so a
-// row's result does not depend on the tile it falls into.
+// out[r][v] = sum over k of a[r][k] * panel[k][v]: one chain of multiply-adds per element, in the order of k,
+// so a row's result does not depend on the tile it falls into.
 template <class T, int Rows, int Vectors>
 void run_tile(const Tile<T>& tile) {
   using S = Simd<T>;
@@ -74,8 +74,8 @@ SULSUL_INLINE std::int64_t block_rows(std::int64_t columns) {
   return kTileRows[vectors < kPanelVectors ? vectors : kPanelVectors];
 }
 
-// out(rows, columns) = or += a(rows, depth) times weights packed by pack_columns(). At most block_rows(columns) rows.
-// `out` has room for whole vectors.
+// out(rows, columns) = or += a(rows, depth) times weights packed by pack_columns(). At most
+// block_rows(columns) rows. `out` has room for whole vectors.
 template <class T>
 void multiply_rows(std::int64_t rows, std::int64_t depth, const T* a, std::int64_t a_stride, const T* packed,
                    std::int64_t columns, bool add, T* out, std::int64_t out_stride) {
@@ -85,10 +85,17 @@ void multiply_rows(std::int64_t rows, std::int64_t depth, const T* a, std::int64
   for (std::int64_t left = (columns + kLanes - 1) / kLanes; left > 0; left -= kPanelVectors) {
     static_assert(kPanelVectors == 4, "the widths below");
     switch (left) {
-      case 1: run_tile_of<T, 1>(n, tile); break;
-      case 2: run_tile_of<T, 2>(n, tile); break;
-      case 3: run_tile_of<T, 3>(n, tile); break;
-      default: run_tile_of<T, 4>(n, tile);
+      case 1:
+        run_tile_of<T, 1>(n, tile);
+        break;
+      case 2:
+        run_tile_of<T, 2>(n, tile);
+        break;
+      case 3:
+        run_tile_of<T, 3>(n, tile);
+        break;
+      default:
+        run_tile_of<T, 4>(n, tile);
     }
     tile.panel += depth * kPanelVectors * kLanes;
     tile.out += kPanelVectors * kLanes;

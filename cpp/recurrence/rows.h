@@ -44,12 +44,28 @@ Rows<const T> chunk_inputs(const LayerInput<T>& input, const Timeline& line,
   return {buffer, input.size};
 }
 
-// The state before every step of a chunk, without gaps: `states` are those after the steps, in packed order,
-// and `initial` (B, H) or nullptr those before the first.
+// Whether every sequence of the chunk had the step before it in the same place of its timestep: then the
+// states before the steps are those after them, one timestep away.
+inline bool continues_evenly(const Timeline& line, const Chunk& chunk, bool reverse) {
+  const std::int64_t* sizes = line.batch.batch_sizes;
+  if (line.lane.step != 1 || chunk.begin == chunk.end) return false;
+  if (reverse ? chunk.end == line.batch.timesteps : chunk.begin == 0) return false;
+  return sizes[reverse ? chunk.begin : chunk.begin - 1] == sizes[reverse ? chunk.end : chunk.end - 1];
+}
+
+// The state before every step of a chunk, without gaps. `states` are those after the steps, in packed order,
+// and `initial` (B, H) or nullptr those before the first; copied to `buffer` (longest_chunk * H) unless they
+// lie so.
 template <class T>
-void gather_previous(const Timeline& line, const std::int64_t* packed_offsets, const Chunk& chunk,
-                     bool reverse, std::int64_t units, Rows<const T> states, const T* initial, T* out) {
+Rows<const T> states_before(const Timeline& line, const std::int64_t* packed_offsets, const Chunk& chunk,
+                            bool reverse, std::int64_t units, Rows<const T> states, const T* initial,
+                            T* buffer) {
   const PackedShape& batch = line.batch;
+  if (continues_evenly(line, chunk, reverse)) {
+    const std::int64_t size = batch.batch_sizes[chunk.begin];
+    return {states.at(chunk.first_row + (reverse ? size : -size)), states.stride};
+  }
+  T* out = buffer;
   for (std::int64_t t = chunk.begin; t < chunk.end; ++t) {
     const std::int64_t before = reverse ? t + 1 : t - 1;
     const bool exists = before >= 0 && before < batch.timesteps;
@@ -71,6 +87,7 @@ void gather_previous(const Timeline& line, const std::int64_t* packed_offsets, c
       }
     }
   }
+  return {buffer, units};
 }
 
 // The states of a lane's sequences as the steps keep them (rows of `padded`, zeros behind H), from (B, H) or

@@ -12,41 +12,56 @@ struct SimpleRnn {
   using S = Simd<T>;
   using Reg = typename S::Reg;
 
-  static SULSUL_INLINE void new_state(const StepWeights<T>& w, const ForwardStep<T>& s, std::int64_t row,
-                                      const T* product) {
-    const T* source = source_row(s, row);
-    for_units<S>(w.cell.units, [&](const auto& lanes, std::int64_t u) {
-      const Reg sum = lanes.load(product + u) + (lanes.load(source + u) + lanes.load(w.bias + u));
-      const Reg h = activate<S, Relu>(sum);
-      S::store(s.h + row * s.state_stride + u, h);
-      if (s.hidden) lanes.store(s.hidden + row * s.hidden_stride + u, h);
+  // Rows [first, first + rows), whose products are in the scratch memory.
+  static void new_states(const StepWeights<T>& w, const ForwardStep<T>& s, std::int64_t first,
+                         std::int64_t rows) {
+    const Matrix<const T> product{s.scratch, w.padded_columns};
+    for_groups<S, 4>(rows, w.cell.units, [&](auto group) SULSUL_INLINE_LAMBDA {
+      constexpr int N = decltype(group)::size;
+      Reg h[N];
+      SULSUL_EACH {
+        const std::int64_t u = group.unit(j);
+        const T* source = source_row(s, first + group.row(j)) + u;
+        h[j] = group.load(product.at(group.row(j), u)) + (group.load(source) + group.load(w.bias + u));
+      }
+      activate<S, Relu>(h);
+      SULSUL_EACH {
+        const std::int64_t row = first + group.row(j), u = group.unit(j);
+        S::store(s.h + row * s.state_stride + u, h[j]);
+        if (s.hidden) group.store(s.hidden + row * s.hidden_stride + u, h[j]);
+      }
     });
   }
 
   static void forward(const StepWeights<T>& w, const ForwardStep<T>& s) {
-    const std::int64_t units = w.cell.units, width = w.padded_columns;
+    const std::int64_t units = w.cell.units;
     for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
-      multiply_rows(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, units, false, s.scratch,
-                    width);
-      for (std::int64_t r = 0; r < rows; ++r) new_state(w, s, first + r, s.scratch + r * width);
+      multiply_rows(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, units, false,
+                    s.scratch, w.padded_columns);
+      new_states(w, s, first, rows);
     });
   }
 
-  static SULSUL_INLINE void gate_gradient(const StepWeights<T>& w, const BackwardStep<T>& s, std::int64_t row) {
-    for_units<S>(w.cell.units, [&](const auto& lanes, std::int64_t u) {
-      Reg dh = S::load(s.dh + row * s.state_stride + u);
-      if (s.d_hidden) dh += lanes.load(s.d_hidden + row * s.d_hidden_stride + u);
-      const Reg h = lanes.load(s.saved + row * s.saved_stride + u);
-      lanes.store(s.d_gates + row * s.d_gates_stride + u, times_slope<S, Relu>(dh, h));
+  static void gate_gradients(const StepWeights<T>& w, const BackwardStep<T>& s, std::int64_t first,
+                             std::int64_t rows) {
+    for_groups<S, 4>(rows, w.cell.units, [&](auto group) SULSUL_INLINE_LAMBDA {
+      constexpr int N = decltype(group)::size;
+      SULSUL_EACH {
+        const std::int64_t row = first + group.row(j), u = group.unit(j);
+        Reg dh = S::load(s.dh + row * s.state_stride + u);
+        if (s.d_hidden) dh += group.load(s.d_hidden + row * s.d_hidden_stride + u);
+        const Reg h = group.load(s.saved + row * s.saved_stride + u);
+        group.store(s.d_gates + row * s.d_gates_stride + u, times_slope<S, Relu>(dh, h));
+      }
     });
   }
 
   static void backward(const StepWeights<T>& w, const BackwardStep<T>& s) {
     const std::int64_t units = w.cell.units;
     for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
-      for (std::int64_t r = 0; r < rows; ++r) gate_gradient(w, s, first + r);
-      multiply_rows(rows, units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward, units, false,
-                    s.dh + first * s.state_stride, s.state_stride);
+      gate_gradients(w, s, first, rows);
+      multiply_rows(rows, units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward, units,
+                    false, s.dh + first * s.state_stride, s.state_stride);
     });
   }
 };

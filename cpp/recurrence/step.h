@@ -16,12 +16,12 @@ struct StepWeights {
   Cell cell;
   std::int64_t padded_units = 0;    // H rounded up to whole vectors; row length of the states below
   std::int64_t padded_columns = 0;  // G·H, likewise
-  // G·H elements; a GRU with reset_after has both biases of z and r added, and behind its gates the recurrent bias
-  // of the candidate.
+  // G·H elements; a GRU with reset_after has both biases of z and r added, and behind its gates the recurrent
+  // bias of the candidate.
   const T* bias = nullptr;
-  const T* forward = nullptr;            // U; reset before the product: of z and r alone
-  const T* forward_candidate = nullptr;  // then U_h
-  const T* backward = nullptr;           // U^T; a GRU: of z and r alone
+  const T* forward = nullptr;             // U; reset before the product: of z and r alone
+  const T* forward_candidate = nullptr;   // then U_h
+  const T* backward = nullptr;            // U^T; a GRU: of z and r alone
   const T* backward_candidate = nullptr;  // then U_h^T
 };
 
@@ -45,6 +45,7 @@ struct ForwardStep {
   std::int64_t saved_stride = 0;
   T* cells = nullptr;  // cell state after the step
   std::int64_t cells_stride = 0;
+  bool stream = false;   // write both past the caches: they are aligned to whole vectors
   T* scratch = nullptr;  // scratch_size()
 };
 
@@ -58,8 +59,9 @@ struct BackwardStep {
   const T* cells = nullptr;
   std::int64_t cells_stride = 0;
   const T* h_previous = nullptr;  // states before the step, rows of H elements
+  std::int64_t h_previous_stride = 0;
   const T* c_previous = nullptr;
-  std::int64_t previous_stride = 0;
+  std::int64_t c_previous_stride = 0;
   // Gradient of the states: of those after the step on entry, of those before it on return.
   T* dh = nullptr;
   T* dc = nullptr;
@@ -80,7 +82,8 @@ std::int64_t scratch_size(const StepWeights<T>& weights) {
 
 template <class T>
 struct StepKernels {
-  int lanes;  // elements of a vector
+  int lanes;                 // elements of a vector
+  void (*finish_streams)();  // makes streamed stores visible to other threads
   // By cell kind.
   void (*forward[3])(const StepWeights<T>&, const ForwardStep<T>&);
   void (*backward[3])(const StepWeights<T>&, const BackwardStep<T>&);
@@ -94,8 +97,9 @@ struct StepKernels {
                       std::int64_t stride, T* table, std::int64_t table_stride);
 };
 
-// For the active instruction set.
+// For the active instruction set. For a layer of few units: those with vectors of half the width, if they
+// hold all.
 template <class T>
-const StepKernels<T>& step_kernels();
+const StepKernels<T>& step_kernels(std::int64_t units = INT64_MAX);
 
 }  // namespace sulsul

@@ -18,9 +18,16 @@ void backward(const StepWeights<T>& w, const BackwardStep<T>& s) {
   w.cell.relu ? Kernels<T, true>::backward(w, s) : Kernels<T, false>::backward(w, s);
 }
 
+void finish_streams() {
+#if defined(SULSUL_ISA_AVX2) || defined(SULSUL_ISA_AVX512)
+  _mm_sfence();
+#endif
+}
+
 template <class T>
 constexpr StepKernels<T> table() {
   return {Simd<T>::lanes,
+          &finish_streams,
           {&forward<T, SimpleRnn>, &Gru<T>::forward, &forward<T, Lstm>},
           {&backward<T, SimpleRnn>, &Gru<T>::backward, &backward<T, Lstm>},
           &add_rows<T>,

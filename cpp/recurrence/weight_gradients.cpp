@@ -57,11 +57,10 @@ void add_gradients(const Cell& cell, std::int64_t input_size, const GradientChun
   // A GRU's candidate: the recurrent product's gradient is n * r (behind the gates), or its left factor is r
   // * h (behind the saved gates).
   const bool candidate = cell.kind == CellKind::gru && tile.begin >= 2 * units;
-  const T* left = chunk.h_previous;
-  std::int64_t left_stride = units;
+  Rows<const T> left = chunk.h_previous;
   if (candidate && cell.reset_after) d_gates += units;
-  if (candidate && !cell.reset_after) left = chunk.saved.data + 3 * units, left_stride = chunk.saved.stride;
-  matmul_tn_serial(units, width, chunk.rows, left, left_stride, d_gates, stride, true,
+  if (candidate && !cell.reset_after) left = {chunk.saved.data + 3 * units, chunk.saved.stride};
+  matmul_tn_serial(units, width, chunk.rows, left.data, left.stride, d_gates, stride, true,
                    sums.recurrent_kernel + tile.begin, columns, precision);
   if (cell.bias_size() > columns) {
     kernels.add_rows(chunk.rows, width, d_gates, stride, sums.bias + columns + tile.begin);

@@ -29,7 +29,7 @@ struct GradientChunk {
   std::int64_t rows = 0;
   Rows<const T> inputs;                     // unless tokens are looked up
   const std::int64_t* token_ids = nullptr;  // of the rows, where they are
-  const T* h_previous = nullptr;            // (rows, H)
+  Rows<const T> h_previous;
   Rows<const T> saved;
   Rows<const T> d_gates;
 };

@@ -1,9 +1,9 @@
 // One vector of float or double for the instruction set a file is compiled for.
 //
 // Simd<T>::Reg is the compiler's own vector type, so + - * / work on it; what needs an instruction of its own
-// (fused multiply-add, masked load and store, powers of two) is a static function. Included only by sources that
-// are compiled once per instruction set. Everything is in an unnamed namespace: the linker must not keep one
-// copy of an inline function for all levels.
+// (fused multiply-add, masked load and store, powers of two) is a static function. Included only by sources
+// that are compiled once per instruction set. Everything is in an unnamed namespace: the linker must not keep
+// one copy of an inline function for all levels.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +41,10 @@ struct Simd<float> {
   static SULSUL_INLINE Reg set(float x) { return _mm512_set1_ps(x); }
   static SULSUL_INLINE Reg load(const float* p) { return _mm512_loadu_ps(p); }
   static SULSUL_INLINE void store(float* p, Reg v) { _mm512_storeu_ps(p, v); }
-  static SULSUL_INLINE Mask first(std::int64_t n) { return n >= 16 ? 0xffff : static_cast<Mask>((1u << n) - 1); }
+  static SULSUL_INLINE void stream(float* p, Reg v) { _mm512_stream_ps(p, v); }
+  static SULSUL_INLINE Mask first(std::int64_t n) {
+    return n >= 16 ? 0xffff : static_cast<Mask>((1u << n) - 1);
+  }
   static SULSUL_INLINE Reg load(const float* p, Mask m) { return _mm512_maskz_loadu_ps(m, p); }
   static SULSUL_INLINE void store(float* p, Reg v, Mask m) { _mm512_mask_storeu_ps(p, m, v); }
   static SULSUL_INLINE Reg fma(Reg a, Reg b, Reg c) { return _mm512_fmadd_ps(a, b, c); }
@@ -67,6 +70,7 @@ struct Simd<double> {
   static SULSUL_INLINE Reg set(double x) { return _mm512_set1_pd(x); }
   static SULSUL_INLINE Reg load(const double* p) { return _mm512_loadu_pd(p); }
   static SULSUL_INLINE void store(double* p, Reg v) { _mm512_storeu_pd(p, v); }
+  static SULSUL_INLINE void stream(double* p, Reg v) { _mm512_stream_pd(p, v); }
   static SULSUL_INLINE Mask first(std::int64_t n) { return n >= 8 ? 0xff : static_cast<Mask>((1u << n) - 1); }
   static SULSUL_INLINE Reg load(const double* p, Mask m) { return _mm512_maskz_loadu_pd(m, p); }
   static SULSUL_INLINE void store(double* p, Reg v, Mask m) { _mm512_mask_storeu_pd(p, m, v); }
@@ -91,6 +95,7 @@ struct Simd<float> {
   static SULSUL_INLINE Reg set(float x) { return _mm256_set1_ps(x); }
   static SULSUL_INLINE Reg load(const float* p) { return _mm256_loadu_ps(p); }
   static SULSUL_INLINE void store(float* p, Reg v) { _mm256_storeu_ps(p, v); }
+  static SULSUL_INLINE void stream(float* p, Reg v) { _mm256_stream_ps(p, v); }
   static SULSUL_INLINE Mask first(std::int64_t n) {
     const int count = n >= 8 ? 8 : static_cast<int>(n);
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(count), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
@@ -116,6 +121,7 @@ struct Simd<double> {
   static SULSUL_INLINE Reg set(double x) { return _mm256_set1_pd(x); }
   static SULSUL_INLINE Reg load(const double* p) { return _mm256_loadu_pd(p); }
   static SULSUL_INLINE void store(double* p, Reg v) { _mm256_storeu_pd(p, v); }
+  static SULSUL_INLINE void stream(double* p, Reg v) { _mm256_stream_pd(p, v); }
   static SULSUL_INLINE Mask first(std::int64_t n) {
     return _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), _mm256_setr_epi64x(0, 1, 2, 3));
   }
@@ -145,6 +151,7 @@ struct PortableSimd {
     return v;
   }
   static SULSUL_INLINE void store(T* p, Reg v) { std::memcpy(p, &v, sizeof v); }
+  static SULSUL_INLINE void stream(T* p, Reg v) { store(p, v); }
   static SULSUL_INLINE Mask first(std::int64_t n) { return n >= lanes ? lanes : static_cast<int>(n); }
   static SULSUL_INLINE Reg load(const T* p, Mask n) {
     if (n == lanes) return load(p);
