@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
+from sulsul.doctor import check_after, check_before, findings_of_run
 from sulsul.errors import DataError, OutputError, SulsulError, TrainingError
 from sulsul.evaluation.baselines import BaselineResult, linear_baselines, majority
 from sulsul.files import output_error, write_text_atomically
+from sulsul.findings import Finding
 from sulsul.judging import Judgement, judge, mistakes, paired_with_baselines
 from sulsul.model.classifier import Classifier
 from sulsul.preparation import PreparedData, prepare
@@ -39,6 +41,7 @@ class Listener:
     """What is called while an experiment runs; each may be left out."""
 
     on_prepared: Callable[[PreparedData, Classifier], object] = lambda data, classifier: None
+    on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_batch: Callable[[BatchReport], object] = lambda report: None
     on_epoch: Callable[[EpochRecord], object] = lambda record: None
     on_baselines: Callable[[], object] = lambda: None
@@ -91,6 +94,8 @@ def run_experiment(
     data = prepare(specification)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
+    before = check_before(data, specification, classifier)
+    listener.on_findings(before.findings)
     created = _create(folder)
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
@@ -106,6 +111,9 @@ def run_experiment(
             listener.on_baselines()
             fitted = _fit_baselines(specification, data, linear=baselines)
         record = _record(specification, data, classifier, result, judgements, fitted, command)
+        probabilities = {name: judged.probabilities for name, judged in judgements.items()}
+        after = check_after(record, data, specification, probabilities)
+        record = record.model_copy(update={"findings": findings_of_run(before.findings, after.findings)})
         bundle = Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))
         _save(bundle, record, result, folder)
     except SulsulError:

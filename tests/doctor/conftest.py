@@ -7,6 +7,10 @@ import pytest
 from sulsul.corpora import DataSettings, SplitSettings, read_corpus
 from sulsul.corpora.parts import read_splits
 from sulsul.doctor.data.evidence import DataEvidence
+from sulsul.doctor.setup.evidence import SetupEvidence
+from sulsul.experiment import build_classifier
+from sulsul.preparation import prepare
+from sulsul.recipes import load_recipe
 
 _SUBJECTS = ("the soup", "the waiter", "our room", "the ferry", "a ticket", "her lecture", "the garden", "this phone")
 _GOOD = ("lovely", "quick", "spotless", "generous", "bright", "reliable", "warm", "fair")
@@ -57,3 +61,29 @@ def evidence_of(tmp_path):
 def clean(evidence_of):
     """Return evidence in which no data check may find an error or a warning."""
     return evidence_of(clean_rows(1000))
+
+
+@pytest.fixture
+def setup_of(tmp_path):
+    """Return a function that prepares rows as a run of the default recipe with overrides would."""
+
+    def build(rows, *overrides, recipe="default", untrained=True):
+        path = tmp_path / "setup.csv"
+        pl.DataFrame(rows, schema=["text", "label"], orient="row").write_csv(path)
+        small = ("model.units=8", "model.input.size=8", "training.backend=torch", f'data.source="{path}"')
+        specification = load_recipe(recipe).with_overrides((*small, *overrides))
+        data = prepare(specification)
+        classifier = build_classifier(specification, data) if untrained else None
+        return SetupEvidence(specification, data, classifier)
+
+    return build
+
+
+@pytest.fixture
+def settings_of():
+    """Return a function that makes evidence of settings alone."""
+
+    def build(*overrides, recipe="default"):
+        return SetupEvidence(load_recipe(recipe).with_overrides(overrides))
+
+    return build

@@ -1,5 +1,6 @@
 """``sulsul doctor``."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,19 +10,29 @@ from sulsul.cli.options import (
     EncodingOption,
     IdOption,
     LabelOption,
+    SetOption,
     TextOption,
     build_specification,
     override_data,
+    override_split,
 )
 
 if TYPE_CHECKING:
     from sulsul.doctor import Diagnosis
+    from sulsul.specification import RunSpecification
 
 
 def doctor(
-    target: Annotated[str, typer.Argument(metavar="DATA", help="Labelled texts.")],
+    target: Annotated[
+        str | None, typer.Argument(metavar="DATA|RUN", help="Labelled texts, or the folder of a run.")
+    ] = None,
     text: TextOption = None,
     label: LabelOption = None,
+    recipe: Annotated[str | None, typer.Option(help="Also examine what this recipe makes of the texts.")] = None,
+    spec: Annotated[Path | None, typer.Option(metavar="FILE", help="The same for a specification in TOML.")] = None,
+    settings: SetOption = None,
+    validation: Annotated[str | None, typer.Option(metavar="DATA", help="A separate validation file.")] = None,
+    test: Annotated[str | None, typer.Option(metavar="DATA", help="A separate test file.")] = None,
     identifier: IdOption = None,
     encoding: EncodingOption = None,
     keep_classes: ClassesOption = None,
@@ -30,21 +41,42 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Find the mistakes that recurrent text classifiers are really built with. Changes nothing."""
-    from sulsul.doctor import examine_source
+    from sulsul.doctor import examine_run_folder, examine_source, is_run_folder
+    from sulsul.errors import UsageError
 
-    specification = override_data(
-        build_specification(None, None, None),
-        source=target,
-        text=text,
-        label=label,
-        identifier=identifier,
-        encoding=encoding,
-        keep_classes=keep_classes,
-    )
-    diagnosis = examine_source(specification.data, specification.split, thorough=not quick)
-    _print(diagnosis, target, as_json=json)
+    if target is not None and is_run_folder(Path(target)):
+        diagnosis = examine_run_folder(Path(target), thorough=not quick)
+    else:
+        specification = override_data(
+            build_specification(recipe, spec, settings),
+            source=target,
+            text=text,
+            label=label,
+            identifier=identifier,
+            encoding=encoding,
+            keep_classes=keep_classes,
+        )
+        specification = override_split(specification, validation=validation, test=test)
+        if recipe is None and spec is None:
+            if specification.data.source is None:
+                raise UsageError("give what to examine: DATA, the folder of a RUN, --recipe NAME or --spec FILE.")
+            diagnosis = examine_source(specification.data, specification.split, thorough=not quick)
+        else:
+            diagnosis = _examine_specification(specification, thorough=not quick)
+    _print(diagnosis, target or recipe or str(spec), as_json=json)
     if strict and diagnosis.count("error"):
         raise SystemExit(1)
+
+
+def _examine_specification(specification: "RunSpecification", *, thorough: bool) -> "Diagnosis":
+    from sulsul.doctor import check_before, examine_settings
+    from sulsul.experiment import build_classifier
+    from sulsul.preparation import prepare
+
+    if specification.data.source is None:
+        return examine_settings(specification)
+    data = prepare(specification)
+    return check_before(data, specification, build_classifier(specification, data), thorough=thorough)
 
 
 def _print(diagnosis: "Diagnosis", target: str, *, as_json: bool) -> None:

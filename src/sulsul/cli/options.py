@@ -60,6 +60,22 @@ def override_data(
     return specification.model_copy(update={"data": specification.data.model_copy(update=update)})
 
 
+def override_split(
+    specification: "RunSpecification", *, validation: str | None = None, test: str | None = None
+) -> "RunSpecification":
+    """Return the specification with the separate files that were given.
+
+    Raises
+    ------
+    SpecificationError
+        If the specification divides the rows in a way that excludes separate files.
+    """
+    values = specification.model_dump(mode="json")
+    given = {"validation_source": validation, "test_source": test}
+    values["split"] |= {key: value for key, value in given.items() if value is not None}
+    return type(specification).parse(values, where="--validation and --test")
+
+
 def build_specification(
     recipe: str | None, spec_file: Path | None, overrides: Sequence[str] | None
 ) -> "RunSpecification":

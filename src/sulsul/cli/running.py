@@ -2,12 +2,14 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from sulsul.findings import Finding
     from sulsul.model.classifier import Classifier
     from sulsul.preparation import PreparedData
     from sulsul.specification import RunSpecification
@@ -52,6 +54,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
             resume=resume,
             listener=Listener(
                 on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
+                on_findings=lambda findings: _print_findings(progress_console, findings),
                 on_batch=progress.on_batch,
                 on_epoch=progress.on_epoch,
                 on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
@@ -87,3 +90,12 @@ def _print_prepared(console: "Console", data: "PreparedData", classifier: "Class
         lines.append(f"texts {'; '.join(odd)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
     console.print(summarise(classifier).render(), highlight=False, soft_wrap=True, markup=False)
+
+
+def _print_findings(console: "Console", findings: "Sequence[Finding]") -> None:
+    """Print what is wrong before the time for training is spent; notes wait for the end."""
+    from sulsul.doctor.rendering import render_heading
+
+    for finding in findings:
+        if finding.severity != "note":
+            console.print(render_heading(finding), highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from sulsul.cli.options import (
     TextOption,
     build_specification,
     override_data,
+    override_split,
 )
 
 
@@ -48,10 +49,7 @@ def train(
         encoding=encoding,
         keep_classes=keep_classes,
     )
-    split_update = {"validation_source": validation, "test_source": test}
-    given = {key: value for key, value in split_update.items() if value is not None}
-    split = specification.split.model_validate({**specification.split.model_dump(), **given})
-    specification = specification.model_copy(update={"split": split})
+    specification = override_split(specification, validation=validation, test=test)
     if specification.data.source is None:
         raise UsageError("give the DATA to train on: a file, a glob, a folder or a named data set.")
     run_and_print(specification, output=output, baselines=baselines, resume=resume)

@@ -1,7 +1,21 @@
 """Checks for the mistakes that recurrent text classifiers are really built with; nothing here changes data."""
 
+from sulsul.doctor.around_training import check_after, check_before, findings_of_run
 from sulsul.doctor.check import Check
-from sulsul.doctor.examination import Diagnosis, examine_data, examine_source
+from sulsul.doctor.examination import Diagnosis
 from sulsul.doctor.registry import CHECKS, slugs
+from sulsul.doctor.sources import examine_run_folder, examine_settings, examine_source, is_run_folder
 
-__all__ = ["CHECKS", "Check", "Diagnosis", "examine_data", "examine_source", "slugs"]
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Diagnosis",
+    "check_after",
+    "check_before",
+    "examine_run_folder",
+    "examine_settings",
+    "examine_source",
+    "findings_of_run",
+    "is_run_folder",
+    "slugs",
+]

@@ -1,16 +1,15 @@
 """Running checks on what there is to see."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
-from sulsul.corpora import DataSettings, SplitSettings, read_corpus, read_splits
-from sulsul.doctor.check import Check
+from sulsul.doctor.check import Check, Stage
 from sulsul.doctor.data.evidence import DataEvidence
-from sulsul.doctor.registry import DATA_CHECKS
-from sulsul.errors import LabelError, SplitError
+from sulsul.doctor.registry import DATA_CHECKS, RUN_CHECKS, SETUP_CHECKS
+from sulsul.doctor.run.evidence import RunEvidence
+from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.findings import Finding, Severity
-from sulsul.report.record import Split
 
 E = TypeVar("E")
 
@@ -50,9 +49,25 @@ def by_severity(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda finding: _ORDER[finding.severity]))
 
 
-def examine(checks: Sequence[Check[E]], evidence: E, *, thorough: bool = True) -> Diagnosis:
-    """Run checks on the evidence they need; ``thorough=False`` leaves out those that take long."""
-    chosen = [check for check in checks if thorough or check.cost == "quick"]
+def examine(
+    checks: Sequence[Check[E]], evidence: E, *, stages: Collection[Stage] | None = None, thorough: bool = True
+) -> Diagnosis:
+    """Run checks on the evidence they need.
+
+    Parameters
+    ----------
+    checks
+        Which to run.
+    evidence
+        What they look at.
+    stages
+        Only the checks of these stages; None: all.
+    thorough
+        False leaves out the checks that take long.
+    """
+    chosen = [
+        check for check in checks if (thorough or check.cost == "quick") and (stages is None or check.stage in stages)
+    ]
     found = [finding for check in chosen for finding in check.look(evidence)]
     return Diagnosis(by_severity(found), tuple(dict.fromkeys(check.slug for check in chosen)))
 
@@ -62,23 +77,16 @@ def examine_data(evidence: DataEvidence, *, thorough: bool = True) -> Diagnosis:
     return examine(DATA_CHECKS, evidence, thorough=thorough)
 
 
-def examine_source(data: DataSettings, split: SplitSettings, *, thorough: bool = True) -> Diagnosis:
-    """Read a source and look at its texts and labels.
+def examine_setup(evidence: SetupEvidence, *, thorough: bool = True) -> Diagnosis:
+    """Look at settings and, as far as they exist, at the encoded texts and the network made by them."""
+    stages: list[Stage] = ["specification"]
+    if evidence.prepared is not None:
+        stages.append("encoded")
+        if evidence.network is not None:
+            stages.append("model")
+    return examine(SETUP_CHECKS, evidence, stages=stages, thorough=thorough)
 
-    Where the source has no labels, or they cannot be divided as asked, the checks that need that are left out and the
-    diagnosis says why.
 
-    Raises
-    ------
-    UsageError, DataError, EncodingError
-        If the source cannot be read.
-    """
-    try:
-        corpus, divided = read_splits(data, split)
-    except (LabelError, SplitError) as error:
-        corpus = read_corpus(data, labels="optional")
-        diagnosis = examine_data(DataEvidence(corpus, settings=data, split_settings=split), thorough=thorough)
-        return replace(diagnosis, remarks=(f"The texts were not divided: {error}",))
-    names: tuple[Split, ...] = ("train", "validation", "test")
-    splits = {name: rows for name in names if len(rows := getattr(divided, name))}
-    return examine_data(DataEvidence(corpus, splits, data, split), thorough=thorough)
+def examine_run(evidence: RunEvidence, *, thorough: bool = True) -> Diagnosis:
+    """Look at what a run left."""
+    return examine(RUN_CHECKS, evidence, thorough=thorough)

@@ -41,6 +41,11 @@ def diagnosis_to_json(diagnosis: Diagnosis, *, target: str) -> str:
     return json.dumps(document, ensure_ascii=False, indent=1)
 
 
+def render_heading(finding: Finding) -> Text:
+    """Return severity and finding in one line."""
+    return Text.assemble((f"{finding.severity}: ", _STYLES[finding.severity]), printable(finding.what))
+
+
 def _finding(finding: Finding) -> RenderableType:
     head = Text.assemble((f"{finding.severity}: ", _STYLES[finding.severity]), (printable(finding.what), "bold"))
     lines = [_evidence_line(name, value) for name, value in finding.evidence.items()]

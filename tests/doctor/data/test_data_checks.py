@@ -1,6 +1,7 @@
 """Every data check: a planted mistake that it must find, and a clean neighbour on which it must stay silent."""
 
 import numpy as np
+import polars as pl
 import pytest
 from tests.doctor.conftest import clean_rows
 
@@ -8,6 +9,7 @@ from sulsul.corpora import DataSettings, read_corpus
 from sulsul.doctor.data import (
     boilerplate,
     classes,
+    copied_splits,
     duplicates,
     evaluation_size,
     grouping,
@@ -168,6 +170,18 @@ def test_copies_in_an_undivided_corpus(evidence_of):
 def test_short_texts_that_repeat_are_only_noted(evidence_of):
     rows = clean_rows() + [("great!", "pos")] * 40
     assert only(duplicates.find_duplicates(evidence_of(rows))).severity == "note"
+
+
+def test_splits_that_are_copies_of_each_other(evidence_of, clean, tmp_path):
+    rows = clean_rows()
+    pl.DataFrame(rows[:60], schema=["text", "label"], orient="row").write_csv(tmp_path / "other.csv")
+    other = str(tmp_path / "other.csv")
+    copied = evidence_of(rows, split={"validation_source": other})
+    assert "validation-copied" in [finding.check for finding in copied_splits.find_copied_splits(copied)]
+    assert list(duplicates.find_duplicates(copied)) == []  # said once
+    both = evidence_of(rows[60:], split={"validation_source": other, "test_source": other})
+    assert only(copied_splits.find_copied_splits(both)).check == "test-as-validation"
+    assert list(copied_splits.find_copied_splits(clean)) == []
 
 
 def test_conflicting_labels(evidence_of, clean):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from sulsul.doctor.data.copied_splits import is_copy
 from sulsul.doctor.data.evidence import LONG_KEY, DataEvidence, Rows
 from sulsul.doctor.quoting import MOST_ROWS, count, percent, quote, row_numbers
 from sulsul.findings import Finding, Severity
@@ -60,7 +61,11 @@ def find_conflicting_labels(evidence: DataEvidence) -> Iterator[Finding]:
 
 
 def _across_splits(evidence: DataEvidence) -> Iterator[Finding]:
-    found = {name: copies_in_training(evidence, rows) for name, rows in evidence.splits.items() if name != "train"}
+    found = {
+        name: copies_in_training(evidence, rows)
+        for name, rows in evidence.splits.items()
+        if name != "train" and not is_copy(evidence, name, "train")
+    }
     n_copies = sum(map(len, found.values()))
     if not n_copies:
         return

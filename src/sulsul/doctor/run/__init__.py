@@ -1,0 +1,1 @@
+"""Checks on what a run left: its history, its scores, its bundle."""

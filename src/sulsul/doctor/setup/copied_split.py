@@ -1,0 +1,37 @@
+"""Splits that are copies of each other, as texts or only once they are encoded."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sulsul.batching import EncodedCorpus
+from sulsul.doctor.quoting import percent
+from sulsul.doctor.setup.evidence import SetupEvidence
+from sulsul.findings import Finding
+
+_NEARLY_ALL = 0.9
+_FEWEST = 10
+
+
+def find_copied_split(evidence: SetupEvidence) -> Iterator[Finding]:
+    """Find evaluation texts whose token ids are those of training texts, row by row."""
+    train = _rows(evidence.data.train.encoded)
+    for name, split in evidence.data.splits.items():
+        if name == "train" or len(split.rows) < _FEWEST:
+            continue
+        own = _rows(split.encoded)
+        same = float(np.mean([a == b for a, b in zip(own, train, strict=False)]))
+        if same < _NEARLY_ALL or len(own) > len(train):
+            continue
+        yield Finding(
+            check="validation-copied",
+            severity="error",
+            what=f"{percent(same)} of the encoded {name} texts are the first training texts, one by one.",
+            why="The score is that on the training texts: a line such as X_val = pad(train) was copied.",
+            remedy=f"Encode the {name} texts themselves.",
+            evidence={"split": name, "equal_rows": round(same, 4), "texts": len(own)},
+        )
+
+
+def _rows(encoded: EncodedCorpus) -> list[bytes]:
+    return [part.tobytes() for part in np.split(encoded.token_ids, encoded.offsets[1:-1])]
