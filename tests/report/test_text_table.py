@@ -33,6 +33,8 @@ def test_a_comparison(compare_record, width):
     text = printed(compare_record, width)
     for expected in ("Contender", "simple-rnn", "(control)", "(baseline)", "329,795", "Against the best", "Word order"):
         assert expected in text
+    assert text.count("Contender") == (1 if width == 120 else 2)
+    assert max(len(line) for line in text.splitlines()) <= width
 
 
 def test_a_bare_record(bare_record):

@@ -146,7 +146,7 @@ def test_a_comparison_names_the_best_and_its_strongest_baseline(compare_record):
 def test_a_comparison_says_when_the_baseline_differs(compare_record, accuracy, tone):
     comparison = compare_record.comparison
     rows = tuple(
-        row.model_copy(update={"accuracy": accuracy, "p_value": 0.001}) if row.kind == "baseline" else row
+        row.model_copy(update={"accuracy": accuracy, "p_value": 0.001}) if row.name.startswith("TF-IDF") else row
         for row in comparison.rows
     )
     changed = compare_record.model_copy(update={"comparison": comparison.model_copy(update={"rows": rows})})
@@ -158,3 +158,33 @@ def test_a_comparison_without_baselines_is_plain(compare_record):
     rows = tuple(row for row in comparison.rows if row.kind != "baseline")
     changed = compare_record.model_copy(update={"comparison": comparison.model_copy(update={"rows": rows})})
     assert verdict(changed).tone == "plain"
+
+
+def test_a_best_model_that_does_not_beat_one_answer_is_useless(compare_record):
+    comparison = compare_record.comparison
+    rows = tuple(
+        row.model_copy(update={"accuracy": 0.85, "p_value": 0.4}) if row.name == "Majority class" else row
+        for row in comparison.rows
+    )
+    changed = compare_record.model_copy(update={"comparison": comparison.model_copy(update={"rows": rows})})
+    result = verdict(changed)
+    assert result.tone == "useless"
+    assert "always the same answer reaches 0.850" in result.sentence
+
+
+def test_a_comparison_says_who_learned_nothing_and_how_the_best_was_chosen(compare_record):
+    caveats = verdict(compare_record).caveats
+    assert "Not shown to beat always the same answer: simple-rnn." in caveats
+    assert caveats[-1] == "The best model was chosen by its accuracy on these texts."
+
+
+def test_a_model_that_turned_out_better_than_the_chosen_one_is_named(compare_record):
+    comparison = compare_record.comparison
+    rows = tuple(
+        row.model_copy(update={"accuracy": 0.9, "p_value": 0.001}) if row.name == "simple-rnn" else row
+        for row in comparison.rows
+    )
+    changed = compare_record.model_copy(update={"comparison": comparison.model_copy(update={"rows": rows})})
+    result = verdict(changed)
+    assert result.sentence.startswith("bilstm is the best model")
+    assert "Better than it on these texts: simple-rnn." in result.caveats

@@ -19,7 +19,6 @@ from sulsul.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from sulsul.comparison import Trial
     from sulsul.specification import RunSpecification
 
 _MODELS_HELP = (
@@ -51,12 +50,12 @@ def compare(
     """Judge several networks, their controls and the baselines alike, and say what differs and what does not."""
     from rich.console import Console
 
+    from sulsul.cli.comparing import ComparisonProgress
     from sulsul.cli.running import command_line, new_folder
     from sulsul.comparison import ComparisonInterrupted, Listener, build_contenders, run_comparison
     from sulsul.errors import UsageError
     from sulsul.report.text_table import render_terminal
     from sulsul.training.interruption import StopOnSignal
-    from sulsul.training.progress import TrainingProgress
 
     if resume and output is None:
         raise UsageError("--resume needs -o RUN, the folder of the interrupted comparison.")
@@ -71,7 +70,7 @@ def compare(
     contenders = build_contenders(bases, _model_names(models, recipe, spec))
     folder = output or new_folder("comparison")
     console = Console(stderr=True)
-    with TrainingProgress(console) as progress, StopOnSignal() as stop:
+    with ComparisonProgress(console) as progress, StopOnSignal() as stop:
         try:
             record = run_comparison(
                 contenders,
@@ -82,16 +81,15 @@ def compare(
                 controls=controls,  # type: ignore[arg-type]
                 resume=resume,
                 listener=Listener(
-                    on_start=lambda name, n_left: console.print(f"{name} ({n_left} to go)", highlight=False),
-                    on_trial=lambda name, trial: console.print(f"  {_summary(trial)}", highlight=False),
+                    on_start=progress.on_start,
+                    on_trial=progress.on_trial,
                     on_batch=progress.on_batch,
                     stop_requested=stop,
                 ),
             )
         except ComparisonInterrupted:
-            console.print(
-                f"interrupted: finished trainings are kept; continue with -o {folder} --resume.", highlight=False
-            )
+            message = f"interrupted: finished trainings are kept; continue with -o {folder} --resume."
+            console.print(message, highlight=False, soft_wrap=True)
             raise SystemExit(130) from None
     printed = Console()
     printed.print(render_terminal(record))
@@ -110,10 +108,3 @@ def _model_names(models: str | None, recipe: str | None, spec: Path | None) -> t
 
     given = comma_separated(models)
     return given or (("base",) if recipe or spec else DEFAULT_MODELS)
-
-
-def _summary(trial: "Trial") -> str:
-    parts = [] if trial.epochs is None else [f"{trial.epochs} epochs, epoch {trial.kept_epoch} kept"]
-    if trial.validation_accuracy is not None:
-        parts.append(f"validation accuracy {trial.validation_accuracy:.3f}")
-    return ", ".join([*parts, f"{trial.seconds:.1f} s"])

@@ -13,7 +13,7 @@ from sulsul.comparison.contenders import Contender
 from sulsul.comparison.design import Design, shuffled
 from sulsul.comparison.trials import Answers, Trial, TrialStore
 from sulsul.evaluation import linear_baselines, majority, predicted_labels
-from sulsul.evaluation.baselines import TITLES, BaselineResult
+from sulsul.evaluation.baselines import MAJORITY_TITLE, TITLES, BaselineResult
 from sulsul.experiment import build_classifier
 from sulsul.inference import predict_logits
 from sulsul.preparation import PreparedData
@@ -24,7 +24,7 @@ from sulsul.training.history import EpochRecord
 from sulsul.training.processor import training_processor
 from sulsul.training.run import BatchReport
 
-BASELINES = {"majority": "Majority class", "word": TITLES["word"], "char": TITLES["char"]}
+BASELINES = {"majority": MAJORITY_TITLE, "word": TITLES["word"], "char": TITLES["char"]}
 _NOT_IN_KEY = {"name": True, "description": True, "notebook": True, "data": True, "split": True}
 
 

@@ -79,7 +79,7 @@ def choose_best(networks: Sequence[Answers], design: Design) -> tuple[Answers, s
     if design.judged == "test" and all(score is not None for score in scores):
         chosen = max(zip(scores, networks, strict=True), key=lambda pair: pair[0] or 0.0)[1]
         return chosen, "by its mean accuracy on the validation texts"
-    flattering = "by its accuracy on the judged texts themselves, which flatters it"
+    flattering = "by its accuracy on these very texts, which flatters it"
     return max(networks, key=lambda network: network.accuracy), flattering
 
 

@@ -29,6 +29,7 @@ Texts = Sequence[str] | pl.Series
 Labels = NDArray[Any]
 
 LONGEST: dict[Unit, int] = {"word": 2, "char": 4}
+MAJORITY_TITLE = "Majority class"
 TITLES: dict[Unit, str] = {"word": "TF-IDF words 1–2, linear", "char": "TF-IDF characters 1–4, linear"}
 
 _GRID = (0.1, 0.3, 1.0, 3.0, 10.0)
@@ -96,7 +97,7 @@ def majority(train_labels: ArrayLike, eval_labels: ArrayLike, *, n_classes: int)
     values, counts = np.unique(train, axis=0, return_counts=True)
     predictions = np.repeat(values[counts.argmax()][None], len(truth), axis=0)
     share = float(counts.max() / counts.sum())
-    return _result("majority", "Majority class", truth, predictions, n_classes, started, {"training_share": share})
+    return _result("majority", MAJORITY_TITLE, truth, predictions, n_classes, started, {"training_share": share})
 
 
 def linear_baselines(

@@ -223,7 +223,7 @@ class Comparison(_Frozen):
     n: int
     design: str
     word_order: str | None = None
-    selection: str = "by its accuracy on the judged texts"
+    selection: str = "by its accuracy on these texts"
     test: str = "McNemar’s test, corrected after Holm"
 
 

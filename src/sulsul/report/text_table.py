@@ -1,16 +1,16 @@
 """A record as tables for the terminal."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
 from sulsul.evaluation.intervals import Interval
 from sulsul.evaluation.result import Evaluation
 from sulsul.findings import Finding
-from sulsul.report.record import Comparison, RunRecord
+from sulsul.report.record import Comparison, ComparisonRow, RunRecord
 from sulsul.report.verdict import Verdict, verdict
 
 _LARGEST_MATRIX = 12
@@ -95,21 +95,47 @@ def _confusion(evaluation: Evaluation) -> RenderableType:
     return Group(Text("Confusion: true class in rows, predicted in columns"), table)
 
 
+class _ComparisonTables:
+    """The contenders in one table where the terminal is wide enough, else their scores and their costs in two."""
+
+    _ONE_TABLE_WIDTH = 110
+
+    def __init__(self, comparison: Comparison) -> None:
+        self._rows = comparison.rows
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        scores, costs = ("Accuracy", "Macro-F1", "± spread"), ("Parameters", "Seconds", "Texts/s")
+        if options.max_width >= self._ONE_TABLE_WIDTH:
+            yield self._filled((*scores, *costs), lambda row: (*_score_cells(row), *_cost_cells(row)))
+            return
+        yield self._filled(scores, _score_cells)
+        yield Text()
+        yield self._filled(costs, _cost_cells)
+
+    def _filled(self, headings: Sequence[str], cells: Callable[[ComparisonRow], Sequence[str]]) -> Table:
+        table = _table("Contender", *headings)
+        for row in self._rows:
+            name = _literal(row.name)
+            if row.kind != "model":
+                name.append(f" ({row.kind})", style="dim")
+            table.add_row(name, *cells(row), style="bold" if row.best else "")
+        return table
+
+
+def _score_cells(row: ComparisonRow) -> tuple[str, ...]:
+    spread = _plain(row.accuracy_spread.standard_deviation if row.accuracy_spread else None, 3)
+    return _scores(row.accuracy, row.accuracy_interval), _scores(row.macro_f1, row.macro_f1_interval), spread
+
+
+def _cost_cells(row: ComparisonRow) -> tuple[str, ...]:
+    return _count(row.n_parameters), _plain(row.seconds, 1), _count(row.docs_per_s)
+
+
 def _comparison(comparison: Comparison) -> RenderableType:
-    scores = _table("Contender", "Accuracy", "Macro-F1", "± spread")
-    costs = _table("Contender", "Parameters", "Seconds", "Texts/s")
-    for row in comparison.rows:
-        name = _literal(row.name)
-        if row.kind != "model":
-            name.append(f" ({row.kind})", style="dim")
-        style = "bold" if row.best else ""
-        spread = _plain(row.accuracy_spread.standard_deviation if row.accuracy_spread else None, 3)
-        accuracy, macro = _scores(row.accuracy, row.accuracy_interval), _scores(row.macro_f1, row.macro_f1_interval)
-        scores.add_row(name, accuracy, macro, spread, style=style)
-        costs.add_row(name, _count(row.n_parameters), _plain(row.seconds, 1), _count(row.docs_per_s), style=style)
     against = [(row.name, row.verdict) for row in comparison.rows if row.verdict]
     title = f"{comparison.design}, {comparison.n:,} texts, 95 % intervals"
-    return Group(Text(title), scores, Text(), costs, Text(), *_outcomes("Against the best", against))
+    heading = f"Against the best ({comparison.test})"
+    return Group(Text(title), _ComparisonTables(comparison), Text(), *_outcomes(heading, against))
 
 
 def _outcomes(heading: str, outcomes: Sequence[tuple[str, str]]) -> list[Text]:

@@ -1,8 +1,10 @@
 """The result of a run in one honest sentence, and what has to be said with it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from sulsul.evaluation.baselines import MAJORITY_TITLE
 from sulsul.evaluation.intervals import Interval
 from sulsul.evaluation.result import Evaluation
 from sulsul.evaluation.significance import PairedComparison
@@ -54,23 +56,43 @@ def verdict(record: RunRecord) -> Verdict:
 
 def _of_comparison(comparison: Comparison) -> Verdict:
     models = [row for row in comparison.rows if row.kind == "model"]
-    best = max(models or comparison.rows, key=lambda row: row.accuracy)
-    score = f"{best.name} is the best model, accuracy {best.accuracy:.3f} ({_range(best.accuracy_interval)})"
-    scored = f"{score} on {_texts(comparison.n)}"
-    caveats = [comparison.word_order] if comparison.word_order else []
-    alike = [row.name for row in models if row is not best and _alike(row, best)]
-    if alike:
-        caveats.append(f"Not distinguishable from it: {', '.join(alike)}.")
+    best = next((row for row in comparison.rows if row.best), None)
+    best = best or max(models or comparison.rows, key=lambda row: row.accuracy)
+    scored = f"{best.name} is the best model, accuracy {best.accuracy:.3f} ({_range(best.accuracy_interval)})"
+    scored += f" on {_texts(comparison.n)}"
     baselines = [row for row in comparison.rows if row.kind == "baseline"]
+    caveats = tuple(_comparison_caveats(comparison, models, baselines, best))
     if not baselines:
-        return Verdict("plain", f"{scored}; no baseline was computed.", tuple(caveats))
+        return Verdict("plain", f"{scored}; no baseline was computed.", caveats)
     strongest = max(baselines, key=lambda row: row.accuracy)
     reaches = f"the strongest baseline, {strongest.name}, reaches {strongest.accuracy:.3f}"
+    majority = next((row for row in baselines if row.name == MAJORITY_TITLE), None)
+    if majority is not None and (_alike(majority, best) or majority.accuracy > best.accuracy):
+        return Verdict("useless", f"{scored}; always the same answer reaches {majority.accuracy:.3f}.", caveats)
     if _alike(strongest, best):
-        return Verdict("alike", f"{scored}; {reaches}: not distinguishable.", tuple(caveats))
+        return Verdict("alike", f"{scored}; {reaches}: not distinguishable.", caveats)
     if strongest.accuracy > best.accuracy:
-        return Verdict("worse", f"{scored}; {reaches}: the baseline is better.", tuple(caveats))
-    return Verdict("better", f"{scored}; {reaches}: the network is better.", tuple(caveats))
+        return Verdict("worse", f"{scored}; {reaches}: the baseline is better.", caveats)
+    return Verdict("better", f"{scored}; {reaches}: the network is better.", caveats)
+
+
+def _comparison_caveats(
+    comparison: Comparison, models: Sequence[ComparisonRow], baselines: Sequence[ComparisonRow], best: ComparisonRow
+) -> list[str]:
+    caveats = [comparison.word_order] if comparison.word_order else []
+    others = [row for row in models if row is not best]
+    if alike := [row.name for row in others if _alike(row, best)]:
+        caveats.append(f"Not distinguishable from it: {', '.join(alike)}.")
+    if better := [row.name for row in others if row.accuracy > best.accuracy and not _alike(row, best)]:
+        caveats.append(f"Better than it on these texts: {', '.join(better)}.")
+    majority = next((row for row in baselines if row.name == MAJORITY_TITLE), None)
+    if majority is not None:
+        useless = [row.name for row in models if row.accuracy_interval[0] <= majority.accuracy]
+        if useless:
+            caveats.append(f"Not shown to beat always the same answer: {', '.join(useless)}.")
+    if len(models) > 1 and comparison.selection:
+        caveats.append(f"The best model was chosen {comparison.selection}.")
+    return caveats
 
 
 def _alike(row: ComparisonRow, best: ComparisonRow, alpha: float = 0.05) -> bool:
