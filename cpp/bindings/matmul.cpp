@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "runtime/thread_pool.h"
+
 namespace nb = nanobind;
 
 namespace {
@@ -68,12 +70,35 @@ void matmul(Input<T> a, Input<T> b, Output<T> out, std::optional<Row<T>> bias, b
   }
 }
 
+// out0, out1 (=|+=) a0^T b, a1^T b
+template <class T>
+void matmul_tn_pair(Input<T> a0, Input<T> a1, Input<T> b, Output<T> out0, Output<T> out1, bool accumulate,
+                    const std::string& precision_name) {
+  const auto precision = precision_from_name(precision_name);
+  const std::int64_t k = b.shape(0), n = b.shape(1), b_stride = row_stride(b, "b");
+  const auto factor = [&](const Input<T>& a, const Output<T>& out) {
+    require_shape(static_cast<std::int64_t>(a.shape(0)) == k, "a and b differ in the summed dimension");
+    require_shape(out.shape(0) == a.shape(1) && static_cast<std::int64_t>(out.shape(1)) == n,
+                  "out has the wrong shape");
+    return sulsul::LeftFactor<T>{static_cast<std::int64_t>(a.shape(1)), a.data(), row_stride(a, "a"),
+                                 out.data(), row_stride(out, "out")};
+  };
+  const sulsul::LeftFactor<T> factors[2] = {factor(a0, out0), factor(a1, out1)};
+  const nb::gil_scoped_release release;
+  const sulsul::FlushDenormals flush;
+  sulsul::matmul_tn_serial(factors, 2, n, k, b.data(), b_stride, accumulate, precision);
+}
+
 template <class T>
 void bind_matmul_of(nb::module_& m) {
   m.def("matmul", &matmul<T>, nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(),
         nb::arg("bias").noconvert() = nb::none(), nb::kw_only(), nb::arg("transpose_a") = false,
         nb::arg("transpose_b") = false, nb::arg("accumulate") = false, nb::arg("precision") = "float32",
         "out = op(a) @ op(b) + bias, or += with accumulate. Rows may be strided, their elements not.");
+  m.def("matmul_tn_pair", &matmul_tn_pair<T>, nb::arg("a0").noconvert(), nb::arg("a1").noconvert(),
+        nb::arg("b").noconvert(), nb::arg("out0").noconvert(), nb::arg("out1").noconvert(), nb::kw_only(),
+        nb::arg("accumulate") = false, nb::arg("precision") = "float32",
+        "out0, out1 = a0.T @ b, a1.T @ b on one thread, or += with accumulate.");
 }
 
 }  // namespace

@@ -30,6 +30,10 @@ SULSUL_INLINE std::int64_t tiles_of(std::int64_t size, std::int64_t tile) { retu
 template <bool Split>
 constexpr std::int64_t kStripStep = (Split ? 4 : 2) * kTileHalves;
 
+// A strip of kTokens.
+template <bool Split>
+constexpr std::int64_t kTokenStrip = kTokens / kTileDepth * kStripStep<Split>;
+
 // GCC's tile loads do not say that they read memory.
 SULSUL_INLINE void finish_stores() { __asm__ volatile("" ::: "memory"); }
 
@@ -209,31 +213,43 @@ void multiply(std::int64_t m, std::int64_t k, std::int64_t n, const float* a, st
   }
 }
 
-// The strips of A are made once for kTokens of the depth and kept in the second-level cache; those of B one
+// The strips of all left factors for one part of the depth.
+template <bool Split>
+void left_strips(const LeftFactor<float>* factors, int n_factors, std::int64_t p, std::int64_t depth,
+                 Half* strip) {
+  for (const LeftFactor<float>* f = factors; f < factors + n_factors; ++f) {
+    for (std::int64_t i = 0; i < f->m; i += kBlock, strip += kTokenStrip<Split>) {
+      columns_to_strip<Split, true>(smaller(kBlock, f->m - i), depth, f->a + p * f->a_stride + i, f->a_stride,
+                                    strip);
+    }
+  }
+}
+
+// The left strips are made once for kTokens of the depth and kept in the second-level cache; those of B one
 // after the other, each just before its use.
 template <bool Split>
-void multiply_tn(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t a_stride,
-                 const float* b, std::int64_t b_stride, bool accumulate, float* c, std::int64_t c_stride) {
+void multiply_tn(const LeftFactor<float>* factors, int n_factors, std::int64_t n, std::int64_t k,
+                 const float* b, std::int64_t b_stride, bool accumulate) {
   const TileScope tiles;
-  constexpr std::int64_t kStrip = kTokens / kTileDepth * kStripStep<Split>;
   alignas(64) float block[kBlock * kBlock];
+  std::int64_t n_strips = 0;
+  for (int f = 0; f < n_factors; ++f) n_strips += tiles_of(factors[f].m, kBlock);
   ScratchFrame scratch;
-  Half* a_strips = scratch.array<Half>(tiles_of(m, kBlock) * kStrip);
-  Half* b_strip = scratch.array<Half>(kStrip);
+  Half* left = scratch.array<Half>(n_strips * kTokenStrip<Split>);
+  Half* right = scratch.array<Half>(kTokenStrip<Split>);
   for (std::int64_t p = 0; p < k; p += kTokens) {
     const std::int64_t depth = smaller(kTokens, k - p), steps = tiles_of(depth, kTileDepth);
-    for (std::int64_t i = 0; i < m; i += kBlock) {
-      columns_to_strip<Split, true>(smaller(kBlock, m - i), depth, a + p * a_stride + i, a_stride,
-                                    a_strips + i / kBlock * kStrip);
-    }
+    left_strips<Split>(factors, n_factors, p, depth, left);
     for (std::int64_t j = 0; j < n; j += kBlock) {
-      columns_to_strip<Split, false>(smaller(kBlock, n - j), depth, b + p * b_stride + j, b_stride, b_strip);
+      columns_to_strip<Split, false>(smaller(kBlock, n - j), depth, b + p * b_stride + j, b_stride, right);
       finish_stores();
-      for (std::int64_t i = 0; i < m; i += kBlock) {
-        float* c_block = c + i * c_stride + j;
-        run_any_block<Split>(smaller(kBlock, m - i), smaller(kBlock, n - j), steps,
-                             a_strips + i / kBlock * kStrip, b_strip, p > 0 || accumulate ? c_block : nullptr,
-                             c_stride, c_block, c_stride, block);
+      const Half* a = left;
+      for (const LeftFactor<float>* f = factors; f < factors + n_factors; ++f) {
+        for (std::int64_t i = 0; i < f->m; i += kBlock, a += kTokenStrip<Split>) {
+          float* c = f->c + i * f->c_stride + j;
+          run_any_block<Split>(smaller(kBlock, f->m - i), smaller(kBlock, n - j), steps, a, right,
+                               p > 0 || accumulate ? c : nullptr, f->c_stride, c, f->c_stride, block);
+        }
       }
     }
   }

@@ -120,7 +120,14 @@ void multiply(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::i
   }
 }
 
-// `depth` rows of A, moved to rows an odd number of cache lines apart: with the distances of usual layer
+// At least `columns` elements, and an odd number of cache lines.
+template <class T>
+SULSUL_INLINE std::int64_t odd_lines(std::int64_t columns) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  return ((columns + kLine - 1) / kLine | 1) * kLine;
+}
+
+// `depth` rows of A, moved to rows odd_lines() apart: with the distances of usual layer
 // sizes (512 B and more) the column of A that a tile reads would fall into a few cache sets and evict itself.
 template <class T>
 void copy_rows(std::int64_t depth, std::int64_t m, const T* a, std::int64_t a_stride, T* copy,
@@ -137,32 +144,35 @@ void copy_rows(std::int64_t depth, std::int64_t m, const T* a, std::int64_t a_st
 // The depth is cut into blocks whose sums are added to C one after the other. That is also more accurate than
 // one chain over a hundred thousand tokens.
 template <class T>
-void multiply_tn(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
-                 const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);
-  const std::int64_t copy_stride = ((m + kLine - 1) / kLine | 1) * kLine;
+void multiply_tn(const LeftFactor<T>* factors, int n_factors, std::int64_t n, std::int64_t k, const T* b,
+                 std::int64_t b_stride, bool accumulate) {
   ScratchFrame scratch;
   T* panel = scratch.array<T>(kDepth * kPanel<T>);
-  T* copy = scratch.array<T>(kDepth * copy_stride);
-  for (std::int64_t p = 0; p < k; p += kDepth) {
-    const std::int64_t depth = smaller(kDepth, k - p);
-    copy_rows(depth, m, a + p * a_stride, a_stride, copy, copy_stride);
-    for (std::int64_t j = 0; j < n; j += kPanel<T>) {
-      const std::int64_t width = panel_width<T>(n, j), columns = smaller(width, n - j);
-      copy_panel(depth, columns, width, b + p * b_stride + j, b_stride, panel);
-      const Base<T> base = base_of<T>(p == 0, nullptr, c, c_stride, accumulate);
-      run_panel<T>(m, columns,
-                   TileJob<T>{depth,
-                              copy,
-                              1,
-                              copy_stride,
-                              panel,
-                              width,
-                              base.data ? base.data + j : nullptr,
-                              base.stride,
-                              c + j,
-                              c_stride,
-                              {}});
+  for (int f = 0; f < n_factors; ++f) {
+    const LeftFactor<T>& factor = factors[f];
+    const std::int64_t copy_stride = odd_lines<T>(factor.m);
+    ScratchFrame inner;
+    T* copy = inner.array<T>(kDepth * copy_stride);
+    for (std::int64_t p = 0; p < k; p += kDepth) {
+      const std::int64_t depth = smaller(kDepth, k - p);
+      copy_rows(depth, factor.m, factor.a + p * factor.a_stride, factor.a_stride, copy, copy_stride);
+      for (std::int64_t j = 0; j < n; j += kPanel<T>) {
+        const std::int64_t width = panel_width<T>(n, j), columns = smaller(width, n - j);
+        copy_panel(depth, columns, width, b + p * b_stride + j, b_stride, panel);
+        const Base<T> base = base_of<T>(p == 0, nullptr, factor.c, factor.c_stride, accumulate);
+        run_panel<T>(factor.m, columns,
+                     TileJob<T>{depth,
+                                copy,
+                                1,
+                                copy_stride,
+                                panel,
+                                width,
+                                base.data ? base.data + j : nullptr,
+                                base.stride,
+                                factor.c + j,
+                                factor.c_stride,
+                                {}});
+      }
     }
   }
 }

@@ -4,6 +4,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "matmul/left_factor.h"
+
 namespace sulsul {
 
 template <class T>
@@ -19,9 +21,9 @@ struct MatmulKernels {
   void (*multiply)(std::int64_t m, std::int64_t k, std::int64_t n, const T* a, std::int64_t a_stride,
                    const void* packed, const T* bias, bool accumulate, T* c, std::int64_t c_stride);
 
-  // C(m, n) = or += A(k, m)^T B(k, n), on this thread.
-  void (*multiply_tn)(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
-                      const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride);
+  // C(m, n) = or += A(k, m)^T B(k, n) for each left factor, on this thread.
+  void (*multiply_tn)(const LeftFactor<T>* factors, int n_factors, std::int64_t n, std::int64_t k, const T* b,
+                      std::int64_t b_stride, bool accumulate);
 };
 
 // kMatmulRowBlock rows at a time keep their part of A, B and C in the second-level cache (2 MB) for the usual

@@ -102,12 +102,27 @@ void matmul(std::int64_t m, const T* a, std::int64_t a_stride, const PackedMatri
 }
 
 template <class T>
+void matmul_tn_serial(const LeftFactor<T>* factors, int n_factors, std::int64_t n, std::int64_t k, const T* b,
+                      std::int64_t b_stride, bool accumulate, Precision precision) {
+  for (int first = 0, last; first < n_factors; first = last) {
+    const LeftFactor<T>& one = factors[first];
+    last = first + 1;
+    if (k == 0) {
+      fill<T>(one.m, n, nullptr, accumulate, one.c, one.c_stride);
+    } else if (one.m > 0 && n > 0) {
+      const MatmulKernels<T>* kernels = &kernels_for<T>(precision, one.m, n);
+      while (last < n_factors && kernels == &kernels_for<T>(precision, factors[last].m, n)) ++last;
+      kernels->multiply_tn(factors + first, last - first, n, k, b, b_stride, accumulate);
+    }
+  }
+}
+
+template <class T>
 void matmul_tn_serial(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
                       const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride,
                       Precision precision) {
-  if (k == 0) return fill<T>(m, n, nullptr, accumulate, c, c_stride);
-  if (m == 0 || n == 0) return;
-  kernels_for<T>(precision, m, n).multiply_tn(m, n, k, a, a_stride, b, b_stride, accumulate, c, c_stride);
+  const LeftFactor<T> factor{m, a, a_stride, c, c_stride};
+  matmul_tn_serial(&factor, 1, n, k, b, b_stride, accumulate, precision);
 }
 
 template <class T>
@@ -146,6 +161,8 @@ void matmul_tn(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::
                                  bool, T*, std::int64_t);                                                   \
   template void matmul<T>(std::int64_t, const T*, std::int64_t, const PackedMatrix<T>&, const T*, bool, T*, \
                           std::int64_t);                                                                    \
+  template void matmul_tn_serial<T>(const LeftFactor<T>*, int, std::int64_t, std::int64_t, const T*,        \
+                                    std::int64_t, bool, Precision);                                         \
   template void matmul_tn_serial<T>(std::int64_t, std::int64_t, std::int64_t, const T*, std::int64_t,       \
                                     const T*, std::int64_t, bool, T*, std::int64_t, Precision);             \
   template void matmul_tn<T>(std::int64_t, std::int64_t, std::int64_t, const T*, std::int64_t, const T*,    \

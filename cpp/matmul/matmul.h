@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "matmul/left_factor.h"
 #include "runtime/workspace.h"
 
 namespace sulsul {
@@ -61,6 +62,12 @@ template <class T>
 void matmul_tn_serial(std::int64_t m, std::int64_t n, std::int64_t k, const T* a, std::int64_t a_stride,
                       const T* b, std::int64_t b_stride, bool accumulate, T* c, std::int64_t c_stride,
                       Precision precision = Precision::float32);
+
+// The same for several left factors, each with its own C: the gradients of a kernel and a recurrent kernel
+// from those of the gates. Equal to the bit to one call for each; the right factor is converted once.
+template <class T>
+void matmul_tn_serial(const LeftFactor<T>* factors, int n_factors, std::int64_t n, std::int64_t k, const T* b,
+                      std::int64_t b_stride, bool accumulate, Precision precision = Precision::float32);
 
 // The same over all threads. K is cut into a number of parts that depends on the shape only; their sums are
 // added in order.

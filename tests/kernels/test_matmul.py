@@ -143,6 +143,21 @@ def test_wide_weight_gradient_is_cut_by_columns(instruction_set):
     assert relative_error(multiply(a, b, "tn"), a, b) <= tolerance(np.float32, instruction_set)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sizes", [(40, 24), (64, 8), (8, 33), (0, 16)])
+def test_two_left_factors_give_what_each_gives_alone(instruction_set, dtype, sizes):
+    rng = np.random.default_rng(8)
+    b = random(rng, 300, 50, dtype)
+    factors = [random(rng, 300, size, dtype) for size in sizes]
+    starts = [random(rng, size, 50, dtype) for size in sizes]
+    for accumulate in (False, True):
+        together = [start.copy() for start in starts]
+        _native.matmul_tn_pair(*factors, b, *together, accumulate=accumulate)
+        for a, start, out in zip(factors, starts, together, strict=True):
+            _native.matmul(a, b, start, transpose_a=True, accumulate=accumulate)
+            np.testing.assert_array_equal(out, start)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("shape", [(1000, 128, 512), (1000, 64, 256), (64, 2000, 256)])
 def test_float32_on_amx_is_float32(form, shape):
