@@ -91,7 +91,11 @@ class Predictor:
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
         """Return one prediction per text; raises as :meth:`probabilities` does."""
-        return [self._prediction(row) for row in self.probabilities(texts).tolist()]
+        return self.predictions_of_probabilities(self.probabilities(texts))
+
+    def predictions_of_probabilities(self, probabilities: npt.NDArray[np.floating]) -> list[Prediction]:
+        """Return one prediction per row of class probabilities (B, C)."""
+        return [self._prediction(row) for row in probabilities.tolist()]
 
     def _prediction(self, probabilities: Sequence[float]) -> Prediction:
         best = max(range(len(probabilities)), key=probabilities.__getitem__)

@@ -6,8 +6,10 @@ from sulsul.cli.compare import compare
 from sulsul.cli.datasets import datasets_app
 from sulsul.cli.doctor import doctor
 from sulsul.cli.evaluate import evaluate
+from sulsul.cli.export import export
 from sulsul.cli.predict import predict
 from sulsul.cli.recipe import recipe_app
+from sulsul.cli.serve import serve
 from sulsul.cli.train import demo, train
 
 app = typer.Typer(
@@ -40,6 +42,8 @@ app.command()(train)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(export)
 app.command()(doctor)
+app.command()(serve)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(datasets_app, name="datasets")
