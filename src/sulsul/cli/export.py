@@ -1,0 +1,64 @@
+"""``sulsul export``."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sulsul.cli.options import DataArgument, EncodingOption, LabelOption, TextOption, override_data
+
+if TYPE_CHECKING:
+    from sulsul.export import ExportReport
+
+
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `train` left.")],
+    data: DataArgument = None,
+    onnx: Annotated[Path | None, typer.Option("--onnx", metavar="FILE", help="The ONNX file to write.")] = None,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Store weights as int8; DATA shows what that costs in accuracy.")
+    ] = False,
+    text: TextOption = None,
+    label: LabelOption = None,
+    encoding: EncodingOption = None,
+) -> None:
+    """Write a trained classifier as ONNX, after comparing its logits with ours on DATA or on random token ids.
+
+    The file takes token ids and lengths and gives logits and probabilities; tokenizer.json of RUN makes the ids.
+    """
+    from sulsul.errors import UsageError
+    from sulsul.export import export_onnx
+    from sulsul.predictor import Predictor
+
+    if onnx is None:
+        raise UsageError("name the file to write: --onnx FILE.")
+    if int8 and data is None:
+        raise UsageError("--int8 changes answers: name labelled DATA on which the change can be measured.")
+    predictor = Predictor.load(run)
+    texts = None
+    if data is not None:
+        import numpy as np
+
+        from sulsul.corpora import read_corpus
+        from sulsul.preparation import encode_rows
+
+        specification = override_data(
+            predictor.bundle.specification, source=data, text=text, label=label, encoding=encoding or "auto"
+        )
+        corpus = read_corpus(specification.data.model_copy(update={"format": "auto", "limit": None}))
+        bundle = predictor.bundle
+        texts = encode_rows(corpus, np.arange(len(corpus)), bundle.tokenizer, bundle.labels).encoded
+    typer.echo(_rendered(export_onnx(predictor, onnx, texts=texts, int8=int8)))
+
+
+def _rendered(report: "ExportReport") -> str:
+    compared = "texts" if report.real_texts else "texts of random token ids"
+    lines = [
+        f"{report.path}: {report.size_bytes / 1e6:.2f} MB, ONNX opset {report.opset}",
+        f"compared on {report.n_texts:,} {compared} in ONNX Runtime: largest logit error {report.max_abs_error:.1e}, "
+        f"{report.n_same_answers:,} of {report.n_texts:,} answers the same",
+    ]
+    if report.accuracy is not None and report.exported_accuracy is not None:
+        change = 100 * (report.exported_accuracy - report.accuracy)
+        lines.append(f"accuracy {report.exported_accuracy:.4f}, before {report.accuracy:.4f} ({change:+.2f} points)")
+    return "\n".join(lines)

@@ -1,0 +1,33 @@
+"""How far the logits of an exported network are from ours."""
+
+import copy
+
+import numpy as np
+import numpy.typing as npt
+
+from sulsul.batching import EncodedCorpus
+from sulsul.inference import predict_logits
+from sulsul.model.classifier import Classifier
+
+N_RANDOM_TEXTS = 64
+LONGEST_RANDOM_TEXT = 60
+
+
+def exact_logits(classifier: Classifier, encoded: EncodedCorpus) -> npt.NDArray[np.float64]:
+    """Return our logits (B, L) computed in float64.
+
+    So a difference is the exported network's alone: in float32 ours depend on the processor (products on AMX are good
+    to 5e-5), and two float32 computations may be on either side of the truth.
+    """
+    return np.asarray(predict_logits(copy.deepcopy(classifier).double(), encoded), dtype=np.float64)
+
+
+def random_texts(classifier: Classifier, seed: int = 0) -> EncodedCorpus:
+    """Return texts of random token ids, among them an empty one, where no real texts are given."""
+    generator = np.random.default_rng(seed)
+    lengths = generator.integers(1, LONGEST_RANDOM_TEXT + 1, N_RANDOM_TEXTS)
+    lengths[0] = 0
+    if classifier.pad_to is not None and classifier.specification.input.kind == "raw-ids":
+        lengths[:] = classifier.pad_to
+    token_ids = generator.integers(0, classifier.vocabulary_size, int(lengths.sum())).astype(np.int32)
+    return EncodedCorpus(token_ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
