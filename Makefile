@@ -5,7 +5,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NATIVE  := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt') CMakeLists.txt
 
-.PHONY: demo test check fix setup bench recipes-table clean
+.PHONY: demo test check fix setup bench recipes-table results clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
@@ -39,6 +39,9 @@ bench: $(STAMP)
 
 recipes-table: $(STAMP)
 	$(BIN)/python benchmarks/recipes.py
+
+results: $(STAMP)
+	$(BIN)/python benchmarks/results.py
 
 clean:
 	rm -rf build $(VENV) dist

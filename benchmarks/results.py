@@ -1,0 +1,137 @@
+"""Compare our default recipe with the baselines on real data and write docs/results.md as the commands printed it.
+
+Finished trainings are kept in benchmarks/.cache/results, so that the command goes on where it was stopped. They do not
+depend on the code: measure anew with --fresh after changing it. Usage:
+
+    python benchmarks/results.py [--data imdb=PATH] [--data nsmc=PATH] [--only NAME …] [--fresh]
+"""
+
+import argparse
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from sulsul.comparison.compare import TRIALS_FOLDER
+from sulsul.files import write_text_atomically
+from sulsul.report.environment import describe_machine, package_versions
+
+ROOT = Path(__file__).resolve().parents[1]
+CACHE = ROOT / "benchmarks" / ".cache" / "results"
+PAGE = ROOT / "docs" / "results.md"
+SHARED = ROOT.parent / "shared" / "data"
+DEFAULT_DATA = {
+    "seoul-120": SHARED / "seoul-120-text.csv",
+    "nsmc": SHARED / "nsmc-train.tsv",
+    "imdb": SHARED / "imdb-train.parquet",
+}
+START, END = "<!-- tables: written by benchmarks/results.py -->", "<!-- end of tables -->"
+COLUMNS = 128
+"""Width of the printed tables: one table instead of two."""
+
+CELLS = "--models=simple-rnn,gru,lstm,bigru,bilstm"
+SEOUL = ("--text=제목,내용", "--label=분류", CELLS, "--folds=5")
+
+
+@dataclass(frozen=True)
+class Result:
+    """One comparison of the page."""
+
+    name: str
+    title: str
+    data: str
+    arguments: tuple[str, ...]
+
+
+RESULTS = (
+    Result(
+        "seoul-3", "Seoul 120, the notebooks' three classes", "seoul-120", (*SEOUL, "--keep-classes=행정,경제,복지")
+    ),
+    Result("seoul-10", "Seoul 120, all ten classes", "seoul-120", SEOUL),
+    Result(
+        "nsmc",
+        "NSMC, 40,000 of 150,000 reviews to train on",
+        "nsmc",
+        (
+            "--models=gru,bigru,bilstm",
+            "--seeds=3",
+            "--set=split.train_rows=40000",
+            "--set=split.validation_rows=5000",
+            "--set=split.test_rows=10000",
+        ),
+    ),
+    Result(
+        "imdb",
+        "IMDB, 20,000 of the training half's 25,000 reviews to train on",
+        "imdb",
+        (
+            "--models=gru,bilstm",
+            "--seeds=1",
+            "--set=split.train_rows=20000",
+            "--set=split.validation_rows=1000",
+            "--set=split.test_rows=4000",
+        ),
+    ),
+)
+
+
+def run(result: Result, source: Path, *, fresh: bool) -> str:
+    """Run a comparison, or what is left of it, and return what it printed."""
+    folder = CACHE / result.name
+    if fresh:
+        shutil.rmtree(folder, ignore_errors=True)
+    command = [sys.executable, "-m", "sulsul", "compare", str(source), *result.arguments, "-o", str(folder)]
+    if (folder / TRIALS_FOLDER).is_dir():
+        command.append("--resume")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    print(f"\n{result.title}", flush=True)
+    environment = {**os.environ, "COLUMNS": str(COLUMNS)}
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", env=environment)
+    if done.returncode:
+        sys.exit(done.returncode)
+    print(done.stdout, flush=True)
+    kept = [line.rstrip() for line in done.stdout.splitlines() if not line.startswith(("table: ", "report: "))]
+    return "\n".join(kept).strip("\n")
+
+
+def section(result: Result, source: Path, printed: str) -> list[str]:
+    """Return the part of the page for one comparison."""
+    command = shlex.join(["sulsul", "compare", source.name])
+    # Quoted only where a shell needs it: shlex would quote Hangul too.
+    command = " ".join([command, *result.arguments])
+    return [f"## {result.title}", "", "```console", f"$ {command}", printed, "```", ""]
+
+
+def main() -> None:
+    """Write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=PATH")
+    parser.add_argument("--only", nargs="*", metavar="NAME", choices=[result.name for result in RESULTS])
+    parser.add_argument("--fresh", action="store_true", help="forget what was measured before")
+    arguments = parser.parse_args()
+    data = DEFAULT_DATA | {name: Path(path) for name, path in (item.split("=", 1) for item in arguments.data)}
+    wanted = [result for result in RESULTS if arguments.only is None or result.name in arguments.only]
+    lines = []
+    for result in wanted:
+        lines += section(result, data[result.data], run(result, data[result.data], fresh=arguments.fresh))
+    if arguments.only is not None:
+        return
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    machine, versions = describe_machine(), package_versions()
+    lines.append(
+        f"Measured on {machine.cpu}, {machine.n_cores} cores; sulsul {versions['sulsul']} at "
+        f"{commit.stdout.strip()}, torch {versions['torch']}."
+    )
+    page = PAGE.read_text(encoding="utf-8")
+    head, _, rest = page.partition(START)
+    _, _, tail = rest.partition(END)
+    write_text_atomically(PAGE, f"{head}{START}\n\n" + "\n".join(lines) + f"\n\n{END}{tail}")
+
+
+if __name__ == "__main__":
+    main()
