@@ -88,7 +88,7 @@ class Backward {
                                            call_.precision);
     }
     const std::int64_t kernel_rows = looks_up_ ? input.vocabulary_size : input.size;
-    clear_gradients(call_.cell, kernel_rows, {0, columns}, sums_[d]);
+    clear_gradients(call_.cell, kernel_rows, sums_[d]);
   }
 
   // Gradients through time of one lane.
@@ -125,7 +125,11 @@ class Backward {
       run_chunk(d, line, chunk, weights, d_gates, step);
       if (d_gates == nullptr) continue;
       const Rows<const T> gates{d_gates, gate_columns_};
-      add_chunk(d, chunk, gates, before, inputs, {0, call_.cell.columns()});
+      const GradientChunk<T> part = gradient_chunk(d, chunk, gates, before, inputs);
+      for (std::int64_t r = 0; r < count_column_ranges(call_.cell, call_.cell.columns()); ++r) {
+        add_gradients(call_.cell, call_.input.size, part, column_range(call_.cell, call_.cell.columns(), r),
+                      Side::both, call_.precision, kernels_, sums_[d]);
+      }
       if (d_rows_.data) add_row_gradients(d, chunk, gates);
     }
     store_states(line, units, padded, step.dh, direction.d_h0);
@@ -160,23 +164,19 @@ class Backward {
     }
   }
 
-  void add_chunk(int d, const Chunk& chunk, Rows<const T> d_gates, Rows<const T> h_previous, T* inputs,
-                 ColumnRange tile) {
+  GradientChunk<T> gradient_chunk(int d, const Chunk& chunk, Rows<const T> d_gates, Rows<const T> h_previous,
+                                  T* inputs) {
     GradientChunk<T> part;
     part.rows = chunk.rows;
     if (looks_up_) {
       part.token_ids = call_.input.token_ids + chunk.first_row;
-    } else {
+    } else if (inputs != nullptr) {
       part.inputs = chunk_inputs(call_.input, line_, line_.offsets, chunk, inputs);
     }
     part.h_previous = h_previous;
     part.saved = {saved_of(d).at(chunk.first_row), saved_of(d).stride};
     part.d_gates = d_gates;
-    for (std::int64_t i = 0; i < column_tiles(call_.cell); ++i) {
-      const ColumnRange one = column_tile(call_.cell, i);
-      if (one.begin < tile.begin || one.end > tile.end) continue;
-      add_gradients(call_.cell, call_.input.size, part, one, call_.precision, kernels_, sums_[d]);
-    }
+    return part;
   }
 
   void add_row_gradients(int d, const Chunk& chunk, Rows<const T> d_gates) {
@@ -192,35 +192,42 @@ class Backward {
     if (!turn.first()) kernels_.add_matrix(chunk.rows, size, product, stride, rows, d_rows_.stride);
   }
 
-  // The sums over rows when several lanes have written the gates' gradients.
+  // The sums over rows when several lanes have written the gates' gradients: by columns and side.
   void sum_over_rows() {
-    const std::int64_t tiles = column_tiles(call_.cell);
+    constexpr std::int64_t kWidth = 128;
+    const std::int64_t sums = 2 * count_column_ranges(call_.cell, kWidth);
     const std::int64_t row_tasks = d_rows_.data ? line_.n_chunks : 0;
-    parallel_for(static_cast<int>(call_.directions * tiles + row_tasks), [&](int task) {
+    parallel_for(static_cast<int>(call_.directions * sums + row_tasks), [&](int task) {
       if (task < row_tasks) {
         const Chunk& chunk = line_.chunks[task];
-        for (int d = 0; d < call_.directions; ++d) {
-          add_row_gradients(d, chunk, {d_gates_[d] + chunk.first_row * gate_columns_, gate_columns_});
-        }
+        for (int d = 0; d < call_.directions; ++d) add_row_gradients(d, chunk, stored_gates(d, chunk));
         return;
       }
-      const std::int64_t index = task - row_tasks;
-      sum_tile(static_cast<int>(index / tiles), column_tile(call_.cell, index % tiles));
+      const std::int64_t d = (task - row_tasks) / sums, index = (task - row_tasks) % sums;
+      sum_range(static_cast<int>(d), column_range(call_.cell, kWidth, index / 2),
+                index % 2 == 0 ? Side::input : Side::recurrent);
     });
   }
 
-  void sum_tile(int d, ColumnRange tile) {
+  void sum_range(int d, ColumnRange range, Side side) {
     ScratchFrame scratch;
-    const std::int64_t units = call_.cell.units;
-    T* h_previous = scratch.array<T>(line_.longest_chunk * units);
-    T* inputs = looks_up_ ? nullptr : scratch.array<T>(line_.longest_chunk * call_.input.size);
+    const std::int64_t units = call_.cell.units, size = call_.input.size;
+    T* h_previous = side == Side::recurrent ? scratch.array<T>(line_.longest_chunk * units) : nullptr;
+    T* inputs = side == Side::input && !looks_up_ ? scratch.array<T>(line_.longest_chunk * size) : nullptr;
     for (std::int64_t i = 0; i < line_.n_chunks; ++i) {
       const Chunk& chunk = line_.chunks[d == 0 ? line_.n_chunks - 1 - i : i];
-      const Rows<const T> before = states_before(line_, line_.offsets, chunk, d != 0, units, hidden_of(d),
-                                                 call_.direction[d].h0, h_previous);
-      add_chunk(d, chunk, {d_gates_[d] + chunk.first_row * gate_columns_, gate_columns_}, before, inputs,
-                tile);
+      Rows<const T> before;
+      if (h_previous != nullptr) {
+        before = states_before(line_, line_.offsets, chunk, d != 0, units, hidden_of(d),
+                               call_.direction[d].h0, h_previous);
+      }
+      add_gradients(call_.cell, size, gradient_chunk(d, chunk, stored_gates(d, chunk), before, inputs), range,
+                    side, call_.precision, kernels_, sums_[d]);
     }
+  }
+
+  Rows<const T> stored_gates(int d, const Chunk& chunk) const {
+    return {d_gates_[d] + chunk.first_row * gate_columns_, gate_columns_};
   }
 
   // From the gradient of the looked-up products E W to those of E and W, or from the rows' to that of E.

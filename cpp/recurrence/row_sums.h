@@ -46,6 +46,46 @@ void add_rows(std::int64_t rows, std::int64_t columns, const T* source, std::int
   S::store(sum + i, load(sum + i) + sum_of_rows<T>(rows, source + i, stride, load), tail);
 }
 
+// One tile of add_products(): Rows rows of the sum, one vector of columns.
+template <class T, int Rows, class Load>
+SULSUL_INLINE void add_product_tile(std::int64_t n, const T* a, std::int64_t a_stride, const T* b,
+                                    std::int64_t b_stride, const Load& load,
+                                    typename Simd<T>::Reg (&sums)[Rows]) {
+  using S = Simd<T>;
+  for (std::int64_t k = 0; k < n; ++k, a += a_stride, b += b_stride) {
+    const typename S::Reg row = load(b);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) sums[r] = S::fma(S::set(a[r]), row, sums[r]);
+  }
+}
+
+// sum(m, columns) += a^T b for a(n, m), b(n, columns), where both are narrow: nothing is copied or packed.
+template <class T>
+void add_products(std::int64_t n, std::int64_t m, std::int64_t columns, const T* a, std::int64_t a_stride,
+                  const T* b, std::int64_t b_stride, T* sum, std::int64_t sum_stride) {
+  using S = Simd<T>;
+  constexpr int kRows = 8;
+  for (std::int64_t j = 0; j < columns; j += S::lanes) {
+    const typename S::Mask mask = S::first(columns - j);
+    const auto load = [&](const T* p) __attribute__((always_inline)) { return S::load(p, mask); };
+    std::int64_t i = 0;
+    for (; i + kRows <= m; i += kRows) {
+      typename S::Reg sums[kRows] = {};
+      add_product_tile<T, kRows>(n, a + i, a_stride, b + j, b_stride, load, sums);
+      for (int r = 0; r < kRows; ++r) {
+        T* out = sum + (i + r) * sum_stride + j;
+        S::store(out, S::load(out, mask) + sums[r], mask);
+      }
+    }
+    for (; i < m; ++i) {
+      typename S::Reg sums[1] = {};
+      add_product_tile<T, 1>(n, a + i, a_stride, b + j, b_stride, load, sums);
+      T* out = sum + i * sum_stride + j;
+      S::store(out, S::load(out, mask) + sums[0], mask);
+    }
+  }
+}
+
 template <class T>
 void add_matrix(std::int64_t rows, std::int64_t columns, const T* source, std::int64_t stride, T* sum,
                 std::int64_t sum_stride) {

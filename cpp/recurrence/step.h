@@ -89,6 +89,10 @@ struct StepKernels {
   void (*backward[3])(const StepWeights<T>&, const BackwardStep<T>&);
   // sum[column] += row[column], row after row.
   void (*add_rows)(std::int64_t rows, std::int64_t columns, const T* source, std::int64_t stride, T* sum);
+  // sum(m, columns) += a^T b for a(n, m), b(n, columns), both narrow.
+  void (*add_products)(std::int64_t n, std::int64_t m, std::int64_t columns, const T* a,
+                       std::int64_t a_stride, const T* b, std::int64_t b_stride, T* sum,
+                       std::int64_t sum_stride);
   // sum += source, a matrix.
   void (*add_matrix)(std::int64_t rows, std::int64_t columns, const T* source, std::int64_t stride, T* sum,
                      std::int64_t sum_stride);

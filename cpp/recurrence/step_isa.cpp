@@ -31,6 +31,7 @@ constexpr StepKernels<T> table() {
           {&forward<T, SimpleRnn>, &Gru<T>::forward, &forward<T, Lstm>},
           {&backward<T, SimpleRnn>, &Gru<T>::backward, &backward<T, Lstm>},
           &add_rows<T>,
+          &add_products<T>,
           &add_matrix<T>,
           &scatter_add<T>};
 }

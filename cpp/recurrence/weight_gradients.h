@@ -16,12 +16,13 @@ struct ColumnRange {
   std::int64_t begin = 0, end = 0;
 };
 
-// Cuts the columns into tiles that different threads may take. A column's sums do not depend on its tile.
-constexpr std::int64_t kTileColumns = 128;
+// The columns in pieces of at most `width`, none of which mixes the above. A column's sums do not depend on
+// its piece.
+std::int64_t count_column_ranges(const Cell& cell, std::int64_t width);
+ColumnRange column_range(const Cell& cell, std::int64_t width, std::int64_t index);
 
-// Number of tiles, and tile `index`.
-std::int64_t column_tiles(const Cell& cell);
-ColumnRange column_tile(const Cell& cell, std::int64_t index);
+// Which sums to take: those of the input's side, of the recurrent side, or both.
+enum class Side { input, recurrent, both };
 
 // What one direction's sums need of a chunk of rows. All in packed order, without gaps.
 template <class T>
@@ -41,14 +42,14 @@ struct GradientSums {
   T* bias = nullptr;
 };
 
-// Sets the columns of a tile to zero; `kernel_rows` is I or V.
+// Sets everything to zero; `kernel_rows` is I or V.
 template <class T>
-void clear_gradients(const Cell& cell, std::int64_t kernel_rows, ColumnRange tile,
-                     const GradientSums<T>& sums);
+void clear_gradients(const Cell& cell, std::int64_t kernel_rows, const GradientSums<T>& sums);
 
-// Adds a chunk, row after row, to the columns of a tile.
+// Adds a chunk, row after row, to the columns of a range.
 template <class T>
-void add_gradients(const Cell& cell, std::int64_t input_size, const GradientChunk<T>& chunk, ColumnRange tile,
-                   Precision precision, const StepKernels<T>& kernels, const GradientSums<T>& sums);
+void add_gradients(const Cell& cell, std::int64_t input_size, const GradientChunk<T>& chunk,
+                   ColumnRange range, Side side, Precision precision, const StepKernels<T>& kernels,
+                   const GradientSums<T>& sums);
 
 }  // namespace sulsul
