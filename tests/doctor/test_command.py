@@ -1,7 +1,9 @@
 """``sulsul doctor`` as it is typed."""
 
 import json
+import zipfile
 
+import numpy as np
 import polars as pl
 import pytest
 from tests.doctor.conftest import clean_rows
@@ -79,3 +81,20 @@ def test_what_cannot_be_examined_is_refused(tmp_path):
         doctor()
     with pytest.raises(DataError, match="no such"):
         doctor(tmp_path / "absent.csv")
+
+
+def test_a_keras_file_with_its_arrays(tmp_path):
+    config = {"class_name": "Sequential", "config": {"name": "m", "layers": [
+        {"class_name": "InputLayer", "config": {"batch_shape": [None, 1, 20]}},
+        {"class_name": "LSTM", "config": {"units": 4, "return_sequences": False}},
+        {"class_name": "Dense", "config": {"units": 1, "activation": "softmax"}},
+    ]}}  # fmt: skip
+    with zipfile.ZipFile(tmp_path / "m.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(config))
+    np.savez(tmp_path / "x.npz", x=np.arange(600).reshape(30, 1, 20), y=np.arange(30) % 2)
+    result = doctor(tmp_path / "m.keras", tmp_path / "x.npz", "--json", "--strict")
+    assert result.exit_code == 1
+    found = {finding["check"] for finding in json.loads(result.output)["findings"]}
+    assert found == {"one-timestep", "ids-as-numbers", "softmax-one-unit"}
+    with pytest.raises(UsageError, match="INPUTS belong"):
+        doctor(tmp_path / "x.csv", tmp_path / "x.npz")

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 def doctor(
     target: Annotated[
-        str | None, typer.Argument(metavar="DATA|RUN", help="Labelled texts, or the folder of a run.")
+        str | None, typer.Argument(metavar="DATA|RUN|MODEL", help="Labelled texts, a run's folder, or a Keras file.")
+    ] = None,
+    inputs: Annotated[
+        Path | None, typer.Argument(metavar="INPUTS", help="With a Keras file: an .npz of x_train, y_train and so on.")
     ] = None,
     text: TextOption = None,
     label: LabelOption = None,
@@ -41,10 +44,14 @@ def doctor(
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Find the mistakes that recurrent text classifiers are really built with. Changes nothing."""
-    from sulsul.doctor import examine_run_folder, examine_source, is_run_folder
+    from sulsul.doctor import examine_keras_file, examine_run_folder, examine_source, is_keras_file, is_run_folder
     from sulsul.errors import UsageError
 
-    if target is not None and is_run_folder(Path(target)):
+    if target is not None and is_keras_file(Path(target)):
+        diagnosis = examine_keras_file(Path(target), inputs)
+    elif inputs is not None:
+        raise UsageError(f"INPUTS belong to a Keras file (.keras or .h5), and {target} is none.")
+    elif target is not None and is_run_folder(Path(target)):
         diagnosis = examine_run_folder(Path(target), thorough=not quick)
     else:
         specification = override_data(

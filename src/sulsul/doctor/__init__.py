@@ -3,8 +3,15 @@
 from sulsul.doctor.around_training import check_after, check_before, findings_of_run
 from sulsul.doctor.check import Check
 from sulsul.doctor.examination import Diagnosis
+from sulsul.doctor.keras_files.model_file import is_keras_file
 from sulsul.doctor.registry import CHECKS, slugs
-from sulsul.doctor.sources import examine_run_folder, examine_settings, examine_source, is_run_folder
+from sulsul.doctor.sources import (
+    examine_keras_file,
+    examine_run_folder,
+    examine_settings,
+    examine_source,
+    is_run_folder,
+)
 
 __all__ = [
     "CHECKS",
@@ -12,10 +19,12 @@ __all__ = [
     "Diagnosis",
     "check_after",
     "check_before",
+    "examine_keras_file",
     "examine_run_folder",
     "examine_settings",
     "examine_source",
     "findings_of_run",
+    "is_keras_file",
     "is_run_folder",
     "slugs",
 ]

@@ -1,12 +1,13 @@
 """Running checks on what there is to see."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from sulsul.doctor.check import Check, Stage
 from sulsul.doctor.data.evidence import DataEvidence
-from sulsul.doctor.registry import DATA_CHECKS, RUN_CHECKS, SETUP_CHECKS
+from sulsul.doctor.keras_files.evidence import KerasEvidence
+from sulsul.doctor.registry import DATA_CHECKS, KERAS_CHECKS, RUN_CHECKS, SETUP_CHECKS
 from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.findings import Finding, Severity
@@ -90,3 +91,11 @@ def examine_setup(evidence: SetupEvidence, *, thorough: bool = True) -> Diagnosi
 def examine_run(evidence: RunEvidence, *, thorough: bool = True) -> Diagnosis:
     """Look at what a run left."""
     return examine(RUN_CHECKS, evidence, thorough=thorough)
+
+
+def examine_keras(evidence: KerasEvidence) -> Diagnosis:
+    """Look at a Keras model and its inputs."""
+    diagnosis = examine(KERAS_CHECKS, evidence)
+    if evidence.inputs is None:
+        return replace(diagnosis, remarks=("Without an .npz of its inputs only the model was looked at.",))
+    return diagnosis

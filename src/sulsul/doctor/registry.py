@@ -16,6 +16,8 @@ from sulsul.doctor.data.missing_texts import find_missing_texts
 from sulsul.doctor.data.near_duplicates import find_near_duplicates
 from sulsul.doctor.data.token_archive import find_shifted_ids, find_unknown_ids
 from sulsul.doctor.data.unicode_damage import find_broken_encoding, find_unusual_characters
+from sulsul.doctor.keras_files import architecture, arrays, outputs
+from sulsul.doctor.keras_files.evidence import KerasEvidence
 from sulsul.doctor.run.baselines import find_baseline_ahead, find_single_seed
 from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.doctor.run.history import find_memorising, find_no_progress, find_other_metric, find_worse_epoch_kept
@@ -112,7 +114,29 @@ RUN_CHECKS: tuple[Check[RunEvidence], ...] = (
     Check("vocabulary-of-other-texts", "run", find_foreign_vocabulary, "thorough"),
 )
 
-CHECKS: tuple[Check[Any], ...] = (*DATA_CHECKS, *SETUP_CHECKS, *RUN_CHECKS)
+KERAS_CHECKS: tuple[Check[KerasEvidence], ...] = (
+    Check("one-timestep", "keras", architecture.find_single_timestep),
+    Check("ids-as-numbers", "keras", architecture.find_ids_as_numbers),
+    Check("token-ids", "keras", arrays.find_ids_beyond_the_table),
+    Check("unmasked-padding", "keras", architecture.find_unmasked_padding),
+    Check("padding-share", "keras", architecture.find_padding_share),
+    Check("padding-row", "keras", architecture.find_pooled_padding),
+    Check("batch-norm-over-padding", "keras", architecture.find_normalised_padding),
+    Check("sequence-output", "keras", architecture.find_sequence_output),
+    Check("relu-recurrence", "keras", architecture.find_relu_recurrence),
+    Check("softmax-one-unit", "keras", outputs.find_softmax_of_one),
+    Check("output-and-loss", "keras", outputs.find_unfit_loss),
+    Check("labels-and-loss", "keras", outputs.find_labels_unfit_for_loss),
+    Check("from-logits", "keras", outputs.find_logits_mistaken),
+    Check("learning-rate", "keras", outputs.find_unlikely_learning_rate),
+    Check("out-of-vocabulary", "keras", arrays.find_unknown_ids),
+    Check("validation-copied", "keras", arrays.find_copied_splits),
+    Check("duplicates", "keras", arrays.find_duplicates),
+    Check("sorted-labels", "keras", arrays.find_sorted_labels),
+    Check("small-evaluation", "keras", arrays.find_small_evaluation),
+)
+
+CHECKS: tuple[Check[Any], ...] = (*DATA_CHECKS, *SETUP_CHECKS, *RUN_CHECKS, *KERAS_CHECKS)
 
 
 def slugs() -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from sulsul.bundle import CONFIG_FILE, Bundle
 from sulsul.corpora import DataSettings, Splits, SplitSettings, read_corpus, read_splits
 from sulsul.doctor.around_training import check_before
 from sulsul.doctor.data.evidence import DataEvidence, Rows
-from sulsul.doctor.examination import Diagnosis, examine_data, examine_run, examine_setup
+from sulsul.doctor.examination import Diagnosis, examine_data, examine_keras, examine_run, examine_setup
+from sulsul.doctor.keras_files.evidence import KerasEvidence
+from sulsul.doctor.keras_files.inputs import read_inputs
+from sulsul.doctor.keras_files.model_file import read_keras_model
 from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.errors import BundleError, DataError, LabelError, SplitError, SulsulError, UsageError
@@ -76,6 +79,19 @@ def examine_run_folder(folder: Path, *, thorough: bool = True) -> Diagnosis:
     specification = settings or RunSpecification()
     remark = f"{folder} holds no classifier: only its figures were looked at."
     return replace(examine_run(RunEvidence(record, specification), thorough=False), remarks=(remark,))
+
+
+def examine_keras_file(model: Path, inputs: Path | None = None) -> Diagnosis:
+    """Look at a Keras model file and, where it is given, an ``.npz`` of its inputs and labels; nothing is run.
+
+    Raises
+    ------
+    BundleError
+        If the model cannot be read.
+    DataError
+        If the inputs cannot be read.
+    """
+    return examine_keras(KerasEvidence(read_keras_model(model), None if inputs is None else read_inputs(inputs)))
 
 
 def read_record(folder: Path) -> RunRecord:

@@ -1,0 +1,221 @@
+"""What a Keras model file says of its layers, output and training, without Keras and without running anything."""
+
+import json
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sulsul.errors import BundleError
+
+_LARGEST_DESCRIPTION_BYTES = 64 << 20
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_ZIP = b"PK\x03\x04"
+RECURRENT = frozenset({"SimpleRNN", "GRU", "LSTM"})
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """One layer as the file describes it.
+
+    Attributes
+    ----------
+    kind
+        Keras's class; that of the layer inside for ``Bidirectional`` and ``TimeDistributed``.
+    wrapper
+        The class around it, if any.
+    settings
+        Its configuration; that of the layer inside for a wrapped one.
+    receives_mask
+        Whether the file connects a mask to it by hand.
+    """
+
+    kind: str
+    wrapper: str | None
+    settings: dict[str, Any]
+    receives_mask: bool = False
+
+    @property
+    def is_recurrent(self) -> bool:
+        """Whether it is a SimpleRNN, GRU or LSTM."""
+        return self.kind in RECURRENT
+
+
+@dataclass(frozen=True)
+class KerasModel:
+    """The layers in order, and what the model was compiled with; None where it was not compiled.
+
+    Attributes
+    ----------
+    loss
+        In snake case, such as ``sparse_categorical_crossentropy``; None if there is none or there are several.
+    optimizer
+        Keras's class.
+    """
+
+    name: str
+    layers: tuple[KerasLayer, ...]
+    loss: str | None = None
+    from_logits: bool = False
+    optimizer: str | None = None
+    learning_rate: float | None = None
+    clips_gradients: bool = False
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...] | None:
+        """Shape of the input with the batch first, None where it varies; None if the file does not say."""
+        for layer in self.layers:
+            shape = layer.settings.get("batch_shape") or layer.settings.get("batch_input_shape")
+            if shape:
+                return tuple(shape)
+        return None
+
+    @property
+    def recurrent(self) -> tuple[tuple[int, KerasLayer], ...]:
+        """Position and layer of every recurrent layer."""
+        return tuple((index, layer) for index, layer in enumerate(self.layers) if layer.is_recurrent)
+
+    @property
+    def embedding(self) -> KerasLayer | None:
+        """The first embedding."""
+        return next((layer for layer in self.layers if layer.kind == "Embedding"), None)
+
+    @property
+    def output(self) -> tuple[int, str] | None:
+        """Units and activation of the last dense layer, or of the activation after it."""
+        activation: str | None = None
+        for layer in reversed(self.layers):
+            if layer.kind in ("Activation", "Softmax") and activation is None:
+                activation = "softmax" if layer.kind == "Softmax" else _word(layer.settings.get("activation"))
+            elif layer.kind == "Dense":
+                return int(layer.settings["units"]), activation or _word(layer.settings.get("activation")) or "linear"
+        return None
+
+
+def is_keras_file(path: Path) -> bool:
+    """Whether a file is a Keras model by its name."""
+    return path.suffix.lower() in (".keras", ".h5", ".hdf5")
+
+
+def read_keras_model(path: Path) -> KerasModel:
+    """Read a ``.keras`` or ``.h5`` file's description of the model.
+
+    Raises
+    ------
+    BundleError
+        If the file is missing, is neither, holds no description, or is HDF5 and h5py is not installed.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
+    if head.startswith(_ZIP):
+        config = _from_archive(path)
+        compiled = config.get("compile_config")
+    elif head == _HDF5:
+        config, compiled = _from_hdf5(path)
+    else:
+        raise BundleError(
+            f"{path} is neither a .keras archive nor HDF5; save the model with model.save('model.keras')."
+        )
+    try:
+        layers = tuple(_layers(config))
+        name = str(config["config"]["name"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: the description of the model is malformed ({error!r}).") from None
+    if not layers:
+        raise BundleError(f"{path}: the model has no layers.")
+    return KerasModel(name, layers, **_compiled(compiled if isinstance(compiled, dict) else {}))
+
+
+def _from_archive(path: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo("config.json").file_size > _LARGEST_DESCRIPTION_BYTES:
+                raise BundleError(f"{path}: config.json is larger than {_LARGEST_DESCRIPTION_BYTES} bytes.")
+            return _parsed(archive.read("config.json"), path)
+    except KeyError:
+        raise BundleError(f"{path} is an archive without config.json: not a Keras model.") from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+        raise BundleError(f"{path} is no readable .keras archive ({error}).") from None
+
+
+def _from_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    try:
+        import h5py
+    except ImportError:
+        raise BundleError(
+            f"{path} is HDF5, which needs h5py: pip install h5py; or save the model as model.save('model.keras')."
+        ) from None
+    try:
+        with h5py.File(path, "r") as file:
+            described, trained = file.attrs.get("model_config"), file.attrs.get("training_config")
+    except OSError as error:
+        raise BundleError(f"{path} is no readable HDF5 file ({error}).") from None
+    if described is None:
+        raise BundleError(f"{path} holds weights only: save the whole model with model.save.")
+    return _parsed(described, path), None if trained is None else _parsed(trained, path)
+
+
+def _parsed(text: bytes | str, path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BundleError(f"{path}: the description of the model is not JSON ({error}).") from None
+    if not isinstance(found, dict):
+        raise BundleError(f"{path}: the description of the model is not an object.")
+    return found
+
+
+def _layers(config: dict[str, Any]) -> Iterator[KerasLayer]:
+    """Yield the layers of a model, those of models inside it included, in the order of the file."""
+    for layer in config["config"]["layers"]:
+        settings = layer["config"]
+        if "layers" in settings:
+            yield from _layers(layer)
+            continue
+        inner = settings.get("layer")
+        masked = "mask" in json.dumps([node.get("kwargs", {}) for node in _nodes(layer)])
+        if isinstance(inner, dict):
+            yield KerasLayer(str(inner["class_name"]), str(layer["class_name"]), dict(inner["config"]), masked)
+        else:
+            yield KerasLayer(str(layer["class_name"]), None, dict(settings), masked)
+
+
+def _nodes(layer: dict[str, Any]) -> list[dict[str, Any]]:
+    nodes = layer.get("inbound_nodes") or []
+    return [node for node in nodes if isinstance(node, dict) and _mask_is_given(node)]
+
+
+def _mask_is_given(node: dict[str, Any]) -> bool:
+    return isinstance(node.get("kwargs"), dict) and node["kwargs"].get("mask") is not None
+
+
+def _compiled(config: dict[str, Any]) -> dict[str, Any]:
+    loss, optimizer = config.get("loss"), config.get("optimizer") or config.get("optimizer_config")
+    settings = loss.get("config", {}) if isinstance(loss, dict) else {}
+    known = optimizer.get("config", {}) if isinstance(optimizer, dict) else {}
+    rate = known.get("learning_rate")
+    return {
+        "loss": _snake(loss.get("class_name")) if isinstance(loss, dict) else _snake(loss),
+        "from_logits": bool(isinstance(settings, dict) and settings.get("from_logits")),
+        "optimizer": optimizer.get("class_name") if isinstance(optimizer, dict) else _word(optimizer),
+        "learning_rate": float(rate) if isinstance(rate, int | float) else None,
+        "clips_gradients": any(known.get(key) for key in ("clipnorm", "global_clipnorm", "clipvalue")),
+    }
+
+
+def _snake(name: object) -> str | None:
+    if not isinstance(name, str):
+        return None
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _word(value: object) -> str | None:
+    """Return an activation's name, whether it is written as a word or as an object."""
+    if isinstance(value, dict):
+        value = value.get("config") if isinstance(value.get("config"), str) else value.get("class_name")
+    return value.lower() if isinstance(value, str) else None
