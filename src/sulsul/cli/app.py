@@ -6,6 +6,7 @@ from sulsul.cli.compare import compare
 from sulsul.cli.datasets import datasets_app
 from sulsul.cli.doctor import doctor
 from sulsul.cli.evaluate import evaluate
+from sulsul.cli.explain import explain
 from sulsul.cli.export import export
 from sulsul.cli.predict import predict
 from sulsul.cli.recipe import recipe_app
@@ -42,6 +43,7 @@ app.command()(train)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(explain)
 app.command()(export)
 app.command()(doctor)
 app.command()(serve)

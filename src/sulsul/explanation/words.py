@@ -1,0 +1,167 @@
+"""Which words move a class most, over many texts."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sulsul.batching import EncodedCorpus
+from sulsul.errors import UsageError
+from sulsul.explanation.explain import class_id_of
+from sulsul.explanation.faithfulness import Attributed, Faithfulness, deletion_test
+from sulsul.explanation.gradients import gradient_times_input
+from sulsul.predictor import Predictor
+from sulsul.text.normalisation import normalise
+
+_WORD = re.compile(r"\w(?:\S*\w)?")
+_TESTED_TEXTS = 50
+
+
+@dataclass(frozen=True)
+class WordInfluence:
+    """A word, its mean influence on a class where it occurs, and in how many texts it does."""
+
+    word: str
+    mean_influence: float
+    n_texts: int
+
+
+@dataclass(frozen=True)
+class CorpusExplanation:
+    """The words that speak most for each class.
+
+    Attributes
+    ----------
+    words
+        By class: words with the largest positive mean influence on its log-odds first. For two exclusive classes,
+        what speaks against one speaks for the other.
+    n_texts
+        Number of texts read.
+    faithfulness
+        Deletion test of the influences, by the predicted class, on some of the texts; None without any that has two
+        tokens.
+    """
+
+    words: dict[str, tuple[WordInfluence, ...]]
+    n_texts: int
+    faithfulness: Faithfulness | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as values that JSON can hold."""
+        return asdict(self)
+
+
+def explain_corpus(
+    predictor: Predictor,
+    texts: Sequence[str],
+    targets: Sequence[str] | None = None,
+    *,
+    n_words: int = 20,
+    min_texts: int = 3,
+    seed: int = 0,
+) -> CorpusExplanation:
+    """Return the words with the largest mean influence on each class, by gradient times input.
+
+    A word is what stands between white space without punctuation at its ends, in lower case; it has the sum of the
+    influences of the tokens in it, so every tokenizer gives whole words.
+
+    Parameters
+    ----------
+    predictor
+        The trained classifier.
+    texts
+        Any texts; labels are not needed.
+    targets
+        Classes; None: all of them.
+    n_words
+        Most words for each class.
+    min_texts
+        A word in fewer texts is left out: one sentence would decide its place.
+    seed
+        Of the texts for the deletion test, and of its random orders.
+
+    Raises
+    ------
+    UsageError
+        If there are no texts, a class does not exist, or the network has a ``raw-ids`` input.
+    """
+    if not len(texts):
+        raise UsageError("there are no texts to explain.")
+    class_ids = [class_id_of(predictor, name) for name in (targets if targets is not None else predictor.classes)]
+    read = [predictor.bundle.tokenizer.encode_with_spans(text) for text in texts]
+    encoded = _encoded(read)
+    places = [_word_places(text, spans) for text, (_, spans) in zip(texts, read, strict=True)]
+    words = {}
+    for class_id in class_ids:
+        targets_of_texts = np.full(len(texts), class_id)
+        influences = gradient_times_input(predictor.bundle.classifier, encoded, targets_of_texts)
+        words[predictor.classes[class_id]] = _ranked(places, encoded, influences, n_words, min_texts)
+    return CorpusExplanation(words, len(texts), _tested(predictor, encoded, read, seed))
+
+
+def _encoded(read: Sequence[tuple[list[int], list[tuple[int, int]]]]) -> EncodedCorpus:
+    lengths = [len(token_ids) for token_ids, _ in read]
+    flat = np.array([token_id for token_ids, _ in read for token_id in token_ids], np.int32)
+    return EncodedCorpus(flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+
+
+def _word_places(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
+    """Return (word, position of a token in it) for every token that lies in a word."""
+    word_of_character: list[str | None] = [None] * (len(text) + 1)
+    for match in _WORD.finditer(text):
+        word = normalise(match[0], lowercase=True)
+        word_of_character[match.start() : match.end()] = [word] * (match.end() - match.start())
+    places = []
+    for position, (start, end) in enumerate(spans):
+        # A subword token may begin with the space in front of its word.
+        touched = next((found for found in word_of_character[start:end] if found is not None), None)
+        if touched is not None:
+            places.append((touched, position))
+    return places
+
+
+def _ranked(
+    places: list[list[tuple[str, int]]],
+    encoded: EncodedCorpus,
+    influences: npt.NDArray[np.float64],
+    n_words: int,
+    min_texts: int,
+) -> tuple[WordInfluence, ...]:
+    totals: defaultdict[str, list[float]] = defaultdict(list)
+    for start, text_places in zip(encoded.offsets.tolist(), places, strict=False):
+        in_text: defaultdict[str, float] = defaultdict(float)
+        for word, position in text_places:
+            in_text[word] += float(influences[start + position])
+        for word, influence in in_text.items():
+            totals[word].append(influence)
+    found = [
+        WordInfluence(word, float(np.mean(values)), len(values))
+        for word, values in totals.items()
+        if len(values) >= min_texts
+    ]
+    found = [entry for entry in found if entry.mean_influence > 0]
+    return tuple(sorted(found, key=lambda entry: (-entry.mean_influence, entry.word))[:n_words])
+
+
+def _tested(
+    predictor: Predictor, encoded: EncodedCorpus, read: Sequence[tuple[list[int], list[tuple[int, int]]]], seed: int
+) -> Faithfulness | None:
+    n = min(_TESTED_TEXTS, len(encoded))
+    rows = np.sort(np.random.default_rng(seed).choice(len(encoded), n, replace=False))
+    part = encoded.select(rows)
+    predicted = predictor.probabilities_of_logits(predictor.logits(part)).argmax(axis=1)
+    influences = gradient_times_input(predictor.bundle.classifier, part, predicted)
+    attributed = [
+        Attributed(
+            part.token_ids[start:end],
+            influences[start:end],
+            np.array([first < last for first, last in read[row][1]], dtype=np.bool_),
+            int(target),
+        )
+        for row, start, end, target in zip(rows, part.offsets[:-1], part.offsets[1:], predicted, strict=True)
+    ]
+    return deletion_test(predictor, attributed, seed=seed)
