@@ -23,11 +23,12 @@ def find_majority_only(evidence: RunEvidence) -> Iterator[Finding]:
         return
     if evaluation.task == "multi-label" and not evaluation.collapsed:
         return
-    said = (
-        f"The run learned only the majority class: {percent(share)} of the answers are “{most}”."
-        if same
-        else f"The run is no better than always answering “{evaluation.majority_class}”."
-    )
+    if not same:
+        said = f"The run is not shown to beat always answering “{evaluation.majority_class}”."
+    elif most == evaluation.majority_class:
+        said = f"The run learned only the majority class: {percent(share)} of the answers are “{most}”."
+    else:
+        said = f"The run gives nearly every text one answer, and not the majority's: {percent(share)} are “{most}”."
     yield Finding(
         check="majority-only",
         severity="error" if same else "warning",
