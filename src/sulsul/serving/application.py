@@ -11,12 +11,16 @@ from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
 import sulsul
+from sulsul.explanation import Explanation
 from sulsul.predictor import Predictor
 from sulsul.serving.authentication import KeyCheck
 from sulsul.serving.batcher import Answer, ClosedError, MicroBatcher, QueueFullError
+from sulsul.serving.explaining import Explainer
 from sulsul.serving.gate import Gate, Refusal
 from sulsul.serving.logs import log_texts
 from sulsul.serving.messages import (
+    ExplainRequest,
+    ExplainResponse,
     ModelDescription,
     MultiLabelAnswer,
     PredictRequest,
@@ -25,6 +29,7 @@ from sulsul.serving.messages import (
     SingleLabelAnswer,
     Status,
     check_limits,
+    explain_body,
     parse_request,
     predict_body,
 )
@@ -41,6 +46,7 @@ _REASONS = {
     429: "As many texts wait as may.",
     503: "Not ready, shutting down, or no answer within the time limit.",
 }
+_REFUSED = (400, 401, 413, 415, 422, 429, 503)
 _PAGE = {
     "/": ("index.html", "text/html; charset=utf-8"),
     "/page/style.css": ("style.css", "text/css; charset=utf-8"),
@@ -64,12 +70,15 @@ def create_application(predictor: Predictor, settings: ServingSettings, api_key:
     metrics = Metrics(predictor.classes)
     batcher = MicroBatcher(predictor, settings, metrics.count_batch, metrics.queued.set)
 
+    explainer = Explainer(predictor, settings)
+
     @asynccontextmanager
     async def lifespan(application: FastAPI) -> AsyncIterator[None]:
         batcher.start()
         await batcher.predict(_WARM_UP)
         yield
         await batcher.close()
+        explainer.close()
 
     application = FastAPI(
         title="sulsul",
@@ -81,10 +90,11 @@ def create_application(predictor: Predictor, settings: ServingSettings, api_key:
     )
     application.include_router(_page_routes())
     application.include_router(_health_routes(batcher))
-    application.include_router(
-        _model_routes(predictor, settings, batcher, metrics),
-        dependencies=[] if api_key is None else [Security(HTTPBearer(auto_error=False))],  # for OpenAPI
-    )
+    # The gate compares the key; this tells OpenAPI of it.
+    security = [] if api_key is None else [Security(HTTPBearer(auto_error=False))]
+    application.include_router(_model_routes(predictor, settings, metrics), dependencies=security)
+    application.include_router(_predict_route(predictor, settings, batcher, metrics), dependencies=security)
+    application.include_router(_explain_route(predictor, settings, explainer), dependencies=security)
     key_check = None if api_key is None else KeyCheck(api_key)
     application.add_middleware(Gate, settings=settings, key_check=key_check, on_answer=metrics.count_request)
     return application
@@ -119,11 +129,8 @@ def _health_routes(batcher: MicroBatcher) -> APIRouter:
     return router
 
 
-def _model_routes(
-    predictor: Predictor, settings: ServingSettings, batcher: MicroBatcher, metrics: Metrics
-) -> APIRouter:
+def _model_routes(predictor: Predictor, settings: ServingSettings, metrics: Metrics) -> APIRouter:
     router = APIRouter(responses=_responses(401))
-    answer_model = MultiLabelAnswer if predictor.multi_label else SingleLabelAnswer
 
     @router.get("/model", tags=["model"], summary="The classes, and the limits of a request")
     async def model() -> ModelDescription:
@@ -133,12 +140,21 @@ def _model_routes(
     def render_metrics() -> Response:
         return Response(metrics.render(), media_type=CONTENT_TYPE)
 
+    return router
+
+
+def _predict_route(
+    predictor: Predictor, settings: ServingSettings, batcher: MicroBatcher, metrics: Metrics
+) -> APIRouter:
+    router = APIRouter()
+    answer_model = MultiLabelAnswer if predictor.multi_label else SingleLabelAnswer
+
     @router.post(
         "/predict",
         tags=["model"],
         summary="Classify one or many texts",
         response_model=PredictResponse[answer_model],  # type: ignore[valid-type]
-        responses=_responses(400, 413, 415, 422, 429, 503),
+        responses=_responses(*_REFUSED),
         openapi_extra=predict_body(settings),
     )
     async def predict(request: Request) -> Response:
@@ -153,6 +169,46 @@ def _model_routes(
         return JSONResponse({"predictions": rows})
 
     return router
+
+
+def _explain_route(predictor: Predictor, settings: ServingSettings, explainer: Explainer) -> APIRouter:
+    router = APIRouter()
+
+    @router.post(
+        "/explain",
+        tags=["model"],
+        summary="Which parts of a text moved the answer",
+        response_model=ExplainResponse,
+        responses=_responses(*_REFUSED),
+        openapi_extra=explain_body(settings, predictor.classes),
+    )
+    async def explain(request: Request) -> Response:
+        body = await request.body()
+        asked = parse_request(ExplainRequest, request.headers.get("content-type", ""), body)
+        check_limits([asked.text], settings)
+        if settings.log_texts:
+            log_texts([asked.text])
+        return JSONResponse(_explained(await explainer.explain(asked.text, asked.label)))
+
+    return router
+
+
+def _explained(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "label": explanation.target,
+        "probability": round(explanation.probability, 6),
+        "log_odds": explanation.log_odds,
+        "method": explanation.method,
+        "segments": [
+            {
+                "text": explanation.text[segment.start : segment.end],
+                "start": segment.start,
+                "end": segment.end,
+                "influence": round(segment.influence, 6),
+            }
+            for segment in explanation.segments()
+        ],
+    }
 
 
 def describe_model(predictor: Predictor, settings: ServingSettings) -> ModelDescription:

@@ -70,6 +70,25 @@ class PredictResponse(BaseModel, Generic[AnswerT]):
     predictions: list[AnswerT]
 
 
+class SegmentAnswer(BaseModel):
+    """Characters ``text[start:end]`` (Unicode code points), and their influence."""
+
+    text: str
+    start: int = Field(ge=0)
+    end: int = Field(ge=0)
+    influence: float = Field(description="On the class's log-odds; positive speaks for it, 0 where nothing was read.")
+
+
+class ExplainResponse(BaseModel):
+    """How each part of the text moved the log-odds of one class."""
+
+    label: str = Field(description="The class that is explained.")
+    probability: Share = Field(description="Of that class.")
+    log_odds: float
+    method: str
+    segments: list[SegmentAnswer] = Field(description="The whole text in order.")
+
+
 class ModelDescription(BaseModel):
     """The model that answers, and what may be asked of it."""
 
