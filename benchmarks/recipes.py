@@ -94,7 +94,7 @@ def row(name: str, notebook: Notebook | None, results: list[dict[str, Any]]) -> 
     accuracies = [result["accuracy"] for result in results]
     mean = statistics.fmean(accuracies)
     n = results[0]["n"]
-    interval = wilson_interval(round(mean * n), n)
+    low, high = wilson_interval(round(mean * n), n)
     epochs = sorted(result["epochs"] for result in results)
     seconds = statistics.median(result["seconds_per_epoch"] for result in results)
     spread = f"{min(accuracies):.3f}–{max(accuracies):.3f}"
@@ -102,7 +102,7 @@ def row(name: str, notebook: Notebook | None, results: list[dict[str, Any]]) -> 
     loss = statistics.fmean(result["loss"] for result in results)
     return (
         f"| `{name}` | {results[0]['parameters']:,} | {theirs(notebook)} | **{mean:.3f}** ({spread}) | "
-        f"{interval.low:.3f}–{interval.high:.3f} | {loss:.4f} "
+        f"{low:.3f}–{high:.3f} | {loss:.4f} "
         f"| {results[0]['split']}, {n:,} | {shown_epochs} | {seconds:.2f} |"
     )
 
