@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sulsul.estimator import RecurrentTextClassifier
+    from sulsul.explanation import explain
     from sulsul.predictor import Predictor
 
 __version__ = version("sulsul")
 
-__all__ = ["Predictor", "RecurrentTextClassifier", "__version__"]
+__all__ = ["Predictor", "RecurrentTextClassifier", "__version__", "explain"]
 
 # Imported on first use: torch and scikit-learn take seconds, and `sulsul --help` needs neither.
-_MODULES = {"Predictor": "predictor", "RecurrentTextClassifier": "estimator"}
+_MODULES = {"Predictor": "predictor", "RecurrentTextClassifier": "estimator", "explain": "explanation"}
 
 
 def __getattr__(name: str) -> object:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from sulsul.explanation.explanation import Explanation
 from sulsul.explanation.faithfulness import Faithfulness
-from sulsul.explanation.words import CorpusExplanation
+from sulsul.explanation.many_texts import CorpusExplanation
 
 # Okabe & Ito's blue and vermilion: told apart with any kind of colour vision.
 FOR_RGB, AGAINST_RGB = (0, 114, 178), (213, 94, 0)

@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
 from sulsul.errors import UsageError
-from sulsul.explanation.explain import class_id_of
 from sulsul.explanation.faithfulness import Attributed, Faithfulness, deletion_test
 from sulsul.explanation.gradients import gradient_times_input
+from sulsul.explanation.one_text import class_id_of
 from sulsul.predictor import Predictor
 from sulsul.text.normalisation import normalise
 
