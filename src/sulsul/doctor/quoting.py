@@ -35,12 +35,12 @@ def percent(share: float) -> str:
 
     Examples
     --------
-    >>> percent(0.6214), percent(0.0004), percent(1.0)
-    ('62.1 %', '0.04 %', '100 %')
+    >>> percent(0.6214), percent(0.0004), percent(0.00003), percent(1.0)
+    ('62.1 %', '0.04 %', '0.003 %', '100 %')
     """
     if share in (0.0, 1.0):
         return f"{share * 100:.0f} %"
-    return f"{share * 100:.1f} %" if share >= 0.001 else f"{share * 100:.2f} %"
+    return f"{share * 100:.1f} %" if share >= 0.001 else f"{share * 100:.1g} %"
 
 
 def count(n: int, noun: str, plural: str | None = None) -> str:
