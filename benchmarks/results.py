@@ -33,7 +33,7 @@ COLUMNS = 128
 """Width of the printed tables: one table instead of two."""
 
 CELLS = "--models=simple-rnn,gru,lstm,bigru,bilstm"
-SEOUL = ("--text=제목,내용", "--label=분류", CELLS, "--folds=5")
+SEOUL = ("--text=제목,내용", "--label=분류", CELLS, "--folds=5", "--seeds=3")
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def test_folds_judge_every_text_once(source: Path, tmp_path: Path) -> None:
     assert comparison is not None
     assert comparison.n == 96
     assert comparison.design == "3 folds, 1 seed"
-    assert comparison.test == "corrected resampled t-test over 3 folds (Nadeau & Bengio 2003), corrected after Holm"
+    assert comparison.test == "t-test over texts and 3 folds, corrected after Holm"
     assert all(row.accuracy_spread is not None and row.accuracy_spread.n == 3 for row in comparison.rows)
     majority = next(row for row in comparison.rows if row.name == "Majority class")
     assert majority.accuracy == pytest.approx(0.5, abs=0.04)

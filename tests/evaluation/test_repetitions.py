@@ -47,13 +47,55 @@ def test_texts_must_pair(shapes) -> None:
         seeds_test(np.ones(shapes[0], bool), np.ones(shapes[1], bool))
 
 
+def test_folds_that_vary_as_their_texts_do_are_tested_as_texts() -> None:
+    # Each fold has the same 30 differences, so that nothing is left for the training to explain.
+    difference = np.array([1] * 5 + [-1] * 1 + [0] * 24)
+    first, second = np.tile(difference >= 0, 4)[None], np.tile(difference <= 0, 4)[None]
+    within = difference.var(ddof=1) / 120
+    expected = 2 * stats.t.sf(difference.mean() / np.sqrt(within), 3)
+    assert folds_test(first, second, [30] * 4) == pytest.approx(expected)
+
+
 def test_folds_test_by_hand() -> None:
-    # mean 0.02, s = 0.01, variance of the mean (1/3 + 1/2)·0.0001: t = 0.02/0.0091287 = 2.1909 with 2 df
-    assert folds_test([0.01, 0.02, 0.03], test_share=0.5) == pytest.approx(2 * stats.t.sf(2.19089, 2), rel=1e-4)
+    # The folds differ by 1/2 and 0; one text in two differs in the first, with variance 0.5.
+    first, second = np.array([[True, True, True, True]]), np.array([[False, True, True, True]])
+    errors = np.array([0.5 / 2, 0.0])
+    from_texts = (errors / 4).sum()
+    from_training = max(0.0, 0.125 - errors.mean()) * 1.5
+    assert from_training == 0.0
+    expected = 2 * stats.t.sf(0.25 / np.sqrt(from_texts), 1)
+    assert folds_test(first, second, [2, 2]) == pytest.approx(expected)
 
 
-def test_folds_test_without_variation() -> None:
-    assert folds_test([0.0, 0.0], test_share=1.0) == 1.0
-    assert folds_test([0.5, 0.5], test_share=1.0) == 0.0
-    with pytest.raises(ValueError, match="two folds"):
-        folds_test([0.5], test_share=1.0)
+@pytest.mark.parametrize("training_deviation", [0.0, 0.03, 0.1])
+def test_folds_test_keeps_its_level(training_deviation: float) -> None:
+    rng = np.random.default_rng(4)
+    n_folds, size, n_simulations = 5, 100, 600
+    rejections = 0
+    for _ in range(n_simulations):
+        # What the folds share of their training texts correlates their outcomes by n_test/(n_train + n_test).
+        shared, own = rng.normal(size=(2, 1)), rng.normal(size=(2, n_folds))
+        training = training_deviation * (np.sqrt(1 / n_folds) * shared + np.sqrt(1 - 1 / n_folds) * own)
+        chance = np.clip(0.8 + np.repeat(training, size, axis=1), 0.0, 1.0)
+        correct = rng.random((2, 1, n_folds * size)) < chance[:, None]
+        rejections += folds_test(correct[0], correct[1], [size] * n_folds) < 0.05
+    assert rejections <= 0.05 * n_simulations + 3 * np.sqrt(n_simulations * 0.05 * 0.95)
+
+
+def test_folds_that_disagree_are_no_difference() -> None:
+    # Better by 20 points in half of the folds and not at all in the other: the texts alone would be sure.
+    first = np.ones((1, 800), bool)
+    second = np.ones((1, 800), bool)
+    second[0, :40] = second[0, 200:240] = False
+    assert stats.ttest_rel(first[0].astype(float), second[0].astype(float)).pvalue < 1e-9
+    assert folds_test(first, second, [200] * 4) > 0.2
+
+
+def test_folds_test_without_variation_and_with_wrong_shapes() -> None:
+    right, wrong = np.ones((1, 4), bool), np.zeros((1, 4), bool)
+    assert folds_test(right, right, [2, 2]) == 1.0
+    assert folds_test(right, wrong, [2, 2]) == 0.0
+    with pytest.raises(ValueError, match="two folds or more"):
+        folds_test(right, wrong, [4])
+    with pytest.raises(ValueError, match="5 texts in the folds"):
+        folds_test(right, wrong, [2, 3])
