@@ -8,7 +8,7 @@ namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
 
-template <class T>
+template <class T, class Product>
 struct Gru {
   using S = Simd<T>;
   using Reg = typename S::Reg;
@@ -76,9 +76,9 @@ struct Gru {
 
   static void forward_after(const StepWeights<T>& w, const ForwardStep<T>& s) {
     const std::int64_t columns = w.cell.columns();
-    for_row_blocks(s.rows, block_rows<T>(columns), [&](std::int64_t first, std::int64_t rows) {
-      multiply_rows(rows, w.cell.units, s.h + first * s.state_stride, s.state_stride, w.forward, columns,
-                    false, s.scratch, w.padded_columns);
+    for_row_blocks<Product>(s.rows, columns, [&](std::int64_t first, std::int64_t rows) {
+      Product::multiply(rows, w.cell.units, s.h + first * s.state_stride, s.state_stride, w.forward, columns,
+                        false, s.scratch, w.padded_columns);
       new_states_after(w, s, first, rows);
     });
   }
@@ -127,13 +127,14 @@ struct Gru {
 
   static void forward_before(const StepWeights<T>& w, const ForwardStep<T>& s) {
     const std::int64_t units = w.cell.units, padded = w.padded_units, width = w.padded_columns;
-    const Matrix<T> gates{s.scratch, width}, kept{s.scratch + kScratchRows * width, padded};
-    const Matrix<T> product{kept.data + kScratchRows * padded, padded};
-    for_row_blocks(s.rows, block_rows<T>(2 * units), [&](std::int64_t first, std::int64_t rows) {
-      multiply_rows(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, 2 * units, false,
-                    gates.data, width);
+    const Matrix<T> gates{s.scratch, width}, kept{s.scratch + Product::kMostRows * width, padded};
+    const Matrix<T> product{kept.data + Product::kMostRows * padded, padded};
+    for_row_blocks<Product>(s.rows, 2 * units, [&](std::int64_t first, std::int64_t rows) {
+      Product::multiply(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, 2 * units,
+                        false, gates.data, width);
       gates_before(w, s, first, rows, gates, kept);
-      multiply_rows(rows, units, kept.data, padded, w.forward_candidate, units, false, product.data, padded);
+      Product::multiply(rows, units, kept.data, padded, w.forward_candidate, units, false, product.data,
+                        padded);
       new_states_before(w, s, first, rows, gates, product);
     });
   }
@@ -187,12 +188,13 @@ struct Gru {
 
   static void backward(const StepWeights<T>& w, const BackwardStep<T>& s) {
     const std::int64_t units = w.cell.units, padded = w.padded_units;
-    for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
+    for_row_blocks<Product>(s.rows, units, [&](std::int64_t first, std::int64_t rows) {
       gate_gradients(w, s, first, rows);
       const T* d_gates = s.d_gates + first * s.d_gates_stride;
-      const auto multiply = [&](std::int64_t depth, std::int64_t column, const T* packed, bool add, T* out,
+      const auto multiply = [&](std::int64_t depth, std::int64_t column, const void* packed, bool add, T* out,
                                 std::int64_t out_stride) {
-        multiply_rows(rows, depth, d_gates + column, s.d_gates_stride, packed, units, add, out, out_stride);
+        Product::multiply(rows, depth, d_gates + column, s.d_gates_stride, packed, units, add, out,
+                          out_stride);
       };
       if (!w.cell.reset_after) {
         multiply(units, 2 * units, w.backward_candidate, false, s.scratch, padded);

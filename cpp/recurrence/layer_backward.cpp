@@ -41,7 +41,7 @@ class Backward {
   Backward(const LayerBackward<T>& call, LayerWorkspace<T>& workspace, ScratchFrame& scratch)
       : call_(call),
         workspace_(workspace),
-        kernels_(step_kernels<T>(call.cell.units)),
+        kernels_(step_kernels<T>(call.cell.units, call.precision)),
         line_(make_timeline(call.batch, Lane{}, scratch)),
         folds_(folds_embedding(call.input, line_.rows())),
         looks_up_(folds_ || call.input.one_hot()),
@@ -82,7 +82,7 @@ class Backward {
     const DirectionWeights<T>& weights = call_.direction[d].weights;
     const LayerInput<T>& input = call_.input;
     const std::int64_t columns = call_.cell.columns();
-    workspace_.recurrence[d].pack(call_.cell, weights.recurrent_kernel, weights.bias, true);
+    workspace_.recurrence[d].pack(kernels_, call_.cell, weights.recurrent_kernel, weights.bias, true);
     if (d_rows_.data || (folds_ && call_.d_embedding)) {
       workspace_.kernel_transposed[d].pack(columns, input.size, weights.kernel, columns, true,
                                            call_.precision);
@@ -102,7 +102,7 @@ class Backward {
     step.dh = scratch.array<T>(line.sequences() * padded);
     step.dc = scratch.array<T>(line.sequences() * padded);
     step.state_stride = padded;
-    step.scratch = scratch.array<T>(scratch_size(weights));
+    step.scratch = scratch.array<T>(scratch_size(kernels_, weights));
     load_states(line, units, padded, direction.d_h_n, step.dh);
     load_states(line, units, padded, direction.d_c_n, step.dc);
     T* h_previous = scratch.array<T>(line.longest_chunk * units);

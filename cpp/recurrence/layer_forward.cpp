@@ -17,7 +17,7 @@ class Forward {
   Forward(const LayerForward<T>& call, LayerWorkspace<T>& workspace, ScratchFrame& scratch)
       : call_(call),
         workspace_(workspace),
-        kernels_(step_kernels<T>(call.cell.units)),
+        kernels_(step_kernels<T>(call.cell.units, call.precision)),
         line_(make_timeline(call.batch, Lane{}, scratch)),
         folds_(folds_embedding(call.input, line_.rows())) {
     const std::int64_t input_size =
@@ -47,7 +47,7 @@ class Forward {
     const DirectionWeights<T>& weights = call_.direction[d].weights;
     const LayerInput<T>& input = call_.input;
     const std::int64_t columns = call_.cell.columns();
-    workspace_.recurrence[d].pack(call_.cell, weights.recurrent_kernel, weights.bias, false);
+    workspace_.recurrence[d].pack(kernels_, call_.cell, weights.recurrent_kernel, weights.bias, false);
     if (input.one_hot()) return;
     workspace_.kernel[d].pack(input.size, columns, weights.kernel, columns, false, call_.precision);
     if (folds_) {
@@ -67,7 +67,7 @@ class Forward {
     step.c = scratch.array<T>(line.sequences() * padded);
     step.state_stride = padded;
     step.stream = can_stream(direction);
-    step.scratch = scratch.array<T>(scratch_size(weights));
+    step.scratch = scratch.array<T>(scratch_size(kernels_, weights));
     load_states(line, units, padded, direction.h0, step.h);
     load_states(line, units, padded, direction.c0, step.c);
     T* inputs = nullptr;

@@ -7,7 +7,7 @@ namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
 
-template <class T, bool Relu>
+template <class T, bool Relu, class Product>
 struct Lstm {
   using S = Simd<T>;
   using Reg = typename S::Reg;
@@ -62,9 +62,9 @@ struct Lstm {
 
   static void forward(const StepWeights<T>& w, const ForwardStep<T>& s) {
     const std::int64_t columns = w.cell.columns();
-    for_row_blocks(s.rows, block_rows<T>(columns), [&](std::int64_t first, std::int64_t rows) {
-      multiply_rows(rows, w.cell.units, s.h + first * s.state_stride, s.state_stride, w.forward, columns,
-                    false, s.scratch, w.padded_columns);
+    for_row_blocks<Product>(s.rows, columns, [&](std::int64_t first, std::int64_t rows) {
+      Product::multiply(rows, w.cell.units, s.h + first * s.state_stride, s.state_stride, w.forward, columns,
+                        false, s.scratch, w.padded_columns);
       new_states(w, s, first, rows);
     });
   }
@@ -103,10 +103,10 @@ struct Lstm {
 
   static void backward(const StepWeights<T>& w, const BackwardStep<T>& s) {
     const std::int64_t units = w.cell.units;
-    for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
+    for_row_blocks<Product>(s.rows, units, [&](std::int64_t first, std::int64_t rows) {
       gate_gradients(w, s, first, rows);
-      multiply_rows(rows, 4 * units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward,
-                    units, false, s.dh + first * s.state_stride, s.state_stride);
+      Product::multiply(rows, 4 * units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward,
+                        units, false, s.dh + first * s.state_stride, s.state_stride);
     });
   }
 };

@@ -62,11 +62,13 @@ SULSUL_INLINE void for_groups(std::int64_t rows, std::int64_t units, const F& f)
   for (; row < rows; ++row) f(Group<S, 1, false, false>(row, 0, units));
 }
 
-// f(first row, rows) for blocks of at most `most` rows, of nearly equal size.
-template <class F>
-SULSUL_INLINE void for_row_blocks(std::int64_t rows, std::int64_t most, const F& f) {
+// f(first row, rows) for the blocks that a product with so many columns takes at a time.
+template <class Product, class F>
+SULSUL_INLINE void for_row_blocks(std::int64_t rows, std::int64_t columns, const F& f) {
+  const std::int64_t most = Product::block_rows(columns);
   for (std::int64_t blocks = (rows + most - 1) / most, first = 0; blocks > 0; --blocks) {
-    const std::int64_t n = (rows - first + blocks - 1) / blocks;
+    const std::int64_t left = rows - first;
+    const std::int64_t n = Product::kEvenBlocks ? (left + blocks - 1) / blocks : left < most ? left : most;
     f(first, n);
     first += n;
   }

@@ -1,12 +1,16 @@
 // A block of rows times packed weights.
 #pragma once
 
-#include "recurrence/packing.h"
+#include <cstddef>
+#include <cstdint>
+
 #include "simd/vector.h"
 
 namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
+
+constexpr std::int64_t kPanelVectors = 4;
 
 // Rows of a register tile that is v vectors wide: as many as keep the sums, one row of weights and one
 // element in registers (32 with AVX-512, else 16).
@@ -15,7 +19,6 @@ constexpr int kTileRows[kPanelVectors + 1] = {0, 12, 12, 8, 6};
 #else
 constexpr int kTileRows[kPanelVectors + 1] = {0, 8, 4, 4, 3};
 #endif
-static_assert(kTileRows[1] <= kScratchRows && kTileRows[2] <= kScratchRows, "scratch rows");
 
 template <class T>
 struct Tile {
@@ -67,40 +70,67 @@ SULSUL_INLINE void run_tile_of(int rows, const Tile<T>& tile) {
   }
 }
 
-// Rows to take at a time for a product with `columns` columns.
+// How a step multiplies: with the vector unit. A block of rows passes all panels of the weights.
 template <class T>
-SULSUL_INLINE std::int64_t block_rows(std::int64_t columns) {
-  const std::int64_t vectors = (columns + Simd<T>::lanes - 1) / Simd<T>::lanes;
-  return kTileRows[vectors < kPanelVectors ? vectors : kPanelVectors];
-}
+struct FmaProduct {
+  static constexpr std::int64_t kMostRows = 12;
+  static constexpr bool kEvenBlocks = true;
+  static constexpr int kLanes = Simd<T>::lanes;
 
-// out(rows, columns) = or += a(rows, depth) times weights packed by pack_columns(). At most
-// block_rows(columns) rows. `out` has room for whole vectors.
-template <class T>
-void multiply_rows(std::int64_t rows, std::int64_t depth, const T* a, std::int64_t a_stride, const T* packed,
-                   std::int64_t columns, bool add, T* out, std::int64_t out_stride) {
-  constexpr int kLanes = Simd<T>::lanes;
-  const int n = static_cast<int>(rows);
-  Tile<T> tile{depth, a, a_stride, packed, out, out_stride, add};
-  for (std::int64_t left = (columns + kLanes - 1) / kLanes; left > 0; left -= kPanelVectors) {
-    static_assert(kPanelVectors == 4, "the widths below");
-    switch (left) {
-      case 1:
-        run_tile_of<T, 1>(n, tile);
-        break;
-      case 2:
-        run_tile_of<T, 2>(n, tile);
-        break;
-      case 3:
-        run_tile_of<T, 3>(n, tile);
-        break;
-      default:
-        run_tile_of<T, 4>(n, tile);
-    }
-    tile.panel += depth * kPanelVectors * kLanes;
-    tile.out += kPanelVectors * kLanes;
+  static SULSUL_INLINE std::int64_t vectors(std::int64_t columns) { return (columns + kLanes - 1) / kLanes; }
+
+  // Rows to take at a time for a product with so many columns.
+  static SULSUL_INLINE std::int64_t block_rows(std::int64_t columns) {
+    return kTileRows[vectors(columns) < kPanelVectors ? vectors(columns) : kPanelVectors];
   }
-}
+
+  // out(rows, columns) = or += a(rows, depth) times weights packed by pack(). At most block_rows(columns)
+  // rows. `out` has room for whole vectors.
+  static void multiply(std::int64_t rows, std::int64_t depth, const T* a, std::int64_t a_stride,
+                       const void* packed, std::int64_t columns, bool add, T* out, std::int64_t out_stride) {
+    const int n = static_cast<int>(rows);
+    Tile<T> tile{depth, a, a_stride, static_cast<const T*>(packed), out, out_stride, add};
+    for (std::int64_t left = vectors(columns); left > 0; left -= kPanelVectors) {
+      static_assert(kPanelVectors == 4, "the widths below");
+      switch (left) {
+        case 1:
+          run_tile_of<T, 1>(n, tile);
+          break;
+        case 2:
+          run_tile_of<T, 2>(n, tile);
+          break;
+        case 3:
+          run_tile_of<T, 3>(n, tile);
+          break;
+        default:
+          run_tile_of<T, 4>(n, tile);
+      }
+      tile.panel += depth * kPanelVectors * kLanes;
+      tile.out += kPanelVectors * kLanes;
+    }
+  }
+
+  static std::size_t packed_size(std::int64_t depth, std::int64_t columns) {
+    return static_cast<std::size_t>(depth * vectors(columns) * kLanes) * sizeof(T);
+  }
+
+  // b(depth, columns), or with `transposed` its transpose, to panels: [depth][vectors][lanes], up to
+  // kPanelVectors neighbouring vectors of columns, zeros behind the last column.
+  static void pack(std::int64_t depth, std::int64_t columns, const T* b, std::int64_t b_stride,
+                   bool transposed, void* packed) {
+    const std::int64_t row = transposed ? 1 : b_stride, column = transposed ? b_stride : 1;
+    T* out = static_cast<T*>(packed);
+    for (std::int64_t first = 0; first < columns; first += kPanelVectors * kLanes) {
+      const std::int64_t left = columns - first, panel = kPanelVectors * kLanes;
+      const std::int64_t real = left < panel ? left : panel, width = vectors(real) * kLanes;
+      for (std::int64_t k = 0; k < depth; ++k, out += width) {
+        const T* source = b + k * row + first * column;
+        for (std::int64_t i = 0; i < real; ++i) out[i] = source[i * column];
+        for (std::int64_t i = real; i < width; ++i) out[i] = T(0);
+      }
+    }
+  }
+};
 
 }  // namespace
 }  // namespace SULSUL_ISA_NAMESPACE

@@ -7,7 +7,7 @@ namespace sulsul {
 namespace SULSUL_ISA_NAMESPACE {
 namespace {
 
-template <class T, bool Relu>
+template <class T, bool Relu, class Product>
 struct SimpleRnn {
   using S = Simd<T>;
   using Reg = typename S::Reg;
@@ -35,9 +35,9 @@ struct SimpleRnn {
 
   static void forward(const StepWeights<T>& w, const ForwardStep<T>& s) {
     const std::int64_t units = w.cell.units;
-    for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
-      multiply_rows(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, units, false,
-                    s.scratch, w.padded_columns);
+    for_row_blocks<Product>(s.rows, units, [&](std::int64_t first, std::int64_t rows) {
+      Product::multiply(rows, units, s.h + first * s.state_stride, s.state_stride, w.forward, units, false,
+                        s.scratch, w.padded_columns);
       new_states(w, s, first, rows);
     });
   }
@@ -58,10 +58,10 @@ struct SimpleRnn {
 
   static void backward(const StepWeights<T>& w, const BackwardStep<T>& s) {
     const std::int64_t units = w.cell.units;
-    for_row_blocks(s.rows, block_rows<T>(units), [&](std::int64_t first, std::int64_t rows) {
+    for_row_blocks<Product>(s.rows, units, [&](std::int64_t first, std::int64_t rows) {
       gate_gradients(w, s, first, rows);
-      multiply_rows(rows, units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward, units,
-                    false, s.dh + first * s.state_stride, s.state_stride);
+      Product::multiply(rows, units, s.d_gates + first * s.d_gates_stride, s.d_gates_stride, w.backward,
+                        units, false, s.dh + first * s.state_stride, s.state_stride);
     });
   }
 };

@@ -14,6 +14,10 @@ SULSUL_DECLARE_STEPS(scalar)
 #if defined(__x86_64__)
 SULSUL_DECLARE_STEPS(avx2)
 SULSUL_DECLARE_STEPS(avx512)
+namespace amx {
+extern const StepKernels<float> kSplitSteps;
+extern const StepKernels<float> kBf16Steps;
+}  // namespace amx
 #endif
 
 namespace {
@@ -27,21 +31,38 @@ const StepKernels<T>& pick(const StepKernels<float>& single, const StepKernels<d
   }
 }
 
+#if defined(__x86_64__)
+// A tile is 32 deep: a recurrence of fewer units would leave most of it empty.
+constexpr std::int64_t kTileUnits = 32;
+
+template <class T>
+const StepKernels<T>& amx_steps([[maybe_unused]] Precision precision) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return precision == Precision::bf16 ? amx::kBf16Steps : amx::kSplitSteps;
+  } else {
+    return avx512::kDoubleSteps;
+  }
+}
+#endif
+
 }  // namespace
 
 template <class T>
-const StepKernels<T>& step_kernels([[maybe_unused]] std::int64_t units) {
+const StepKernels<T>& step_kernels([[maybe_unused]] std::int64_t units,
+                                   [[maybe_unused]] Precision precision) {
 #if defined(__x86_64__)
   const StepKernels<T>& half = pick<T>(avx2::kFloatSteps, avx2::kDoubleSteps);
   if (active_isa() >= Isa::avx512) {
-    return units <= half.lanes ? half : pick<T>(avx512::kFloatSteps, avx512::kDoubleSteps);
+    if (units <= half.lanes) return half;
+    if (active_isa() == Isa::amx && units >= kTileUnits) return amx_steps<T>(precision);
+    return pick<T>(avx512::kFloatSteps, avx512::kDoubleSteps);
   }
   if (active_isa() == Isa::avx2) return half;
 #endif
   return pick<T>(scalar::kFloatSteps, scalar::kDoubleSteps);
 }
 
-template const StepKernels<float>& step_kernels<float>(std::int64_t);
-template const StepKernels<double>& step_kernels<double>(std::int64_t);
+template const StepKernels<float>& step_kernels<float>(std::int64_t, Precision);
+template const StepKernels<double>& step_kernels<double>(std::int64_t, Precision);
 
 }  // namespace sulsul

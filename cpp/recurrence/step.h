@@ -4,13 +4,15 @@
 // in a fixed order, whatever the number of rows, so a sequence's states do not depend on its neighbours.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
+#include "matmul/matmul.h"
 #include "recurrence/cell.h"
 
 namespace sulsul {
 
-// Weights rearranged for the instruction set: see packing.h.
+// Weights packed by StepKernels::pack; see packing.h.
 template <class T>
 struct StepWeights {
   Cell cell;
@@ -19,10 +21,10 @@ struct StepWeights {
   // G·H elements; a GRU with reset_after has both biases of z and r added, and behind its gates the recurrent
   // bias of the candidate.
   const T* bias = nullptr;
-  const T* forward = nullptr;             // U; reset before the product: of z and r alone
-  const T* forward_candidate = nullptr;   // then U_h
-  const T* backward = nullptr;            // U^T; a GRU: of z and r alone
-  const T* backward_candidate = nullptr;  // then U_h^T
+  const void* forward = nullptr;             // U; reset before the product: of z and r alone
+  const void* forward_candidate = nullptr;   // then U_h
+  const void* backward = nullptr;            // U^T; a GRU: of z and r alone
+  const void* backward_candidate = nullptr;  // then U_h^T
 };
 
 template <class T>
@@ -72,17 +74,14 @@ struct BackwardStep {
   T* scratch = nullptr;  // scratch_size()
 };
 
-// Rows a step kernel takes at a time, at most: their products, and for a GRU two values more per unit.
-constexpr std::int64_t kScratchRows = 12;
-
-template <class T>
-std::int64_t scratch_size(const StepWeights<T>& weights) {
-  return kScratchRows * (weights.padded_columns + 2 * weights.padded_units);
-}
-
 template <class T>
 struct StepKernels {
-  int lanes;                 // elements of a vector
+  int lanes;                // elements of a vector
+  std::int64_t block_rows;  // rows that a step takes at a time, at most
+  // Bytes of a packed matrix (depth, columns), and packing it, or its transpose (columns, depth).
+  std::size_t (*packed_size)(std::int64_t depth, std::int64_t columns);
+  void (*pack)(std::int64_t depth, std::int64_t columns, const T* b, std::int64_t b_stride, bool transposed,
+               void* packed);
   void (*finish_streams)();  // makes streamed stores visible to other threads
   // By cell kind.
   void (*forward[3])(const StepWeights<T>&, const ForwardStep<T>&);
@@ -101,9 +100,15 @@ struct StepKernels {
                       std::int64_t stride, T* table, std::int64_t table_stride);
 };
 
-// For the active instruction set. For a layer of few units: those with vectors of half the width, if they
-// hold all.
+// Elements of the steps' scratch memory: a block's products, and for a GRU two values more per unit.
 template <class T>
-const StepKernels<T>& step_kernels(std::int64_t units = INT64_MAX);
+std::int64_t scratch_size(const StepKernels<T>& kernels, const StepWeights<T>& weights) {
+  return kernels.block_rows * (weights.padded_columns + 2 * weights.padded_units);
+}
+
+// For the active instruction set and a layer of so many units: few units take vectors of half the width, or
+// no tiles.
+template <class T>
+const StepKernels<T>& step_kernels(std::int64_t units = INT64_MAX, Precision precision = Precision::float32);
 
 }  // namespace sulsul
