@@ -354,14 +354,11 @@ def _train(
     classifier: Classifier, data: PreparedData, specification: RunSpecification, progress: TrainingProgress | None
 ) -> TrainingResult:
     validation = data.splits.get("validation")
-    settings = specification.training
-    if data.train.encoded.sample_weights is not None and settings.backend == "auto":
-        settings = settings.model_copy(update={"backend": "torch"})  # the whole-step native runner knows no weights
     return train_classifier(
         classifier,
         data.train.encoded,
         None if validation is None else validation.encoded,
-        settings,
+        specification.training,
         classes=data.labels.classes,
         on_epoch=_ignore if progress is None else progress.on_epoch,
         on_batch=None if progress is None else progress.on_batch,
