@@ -16,8 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from sulsul.errors import TrainingError
 from sulsul.evaluation import wilson_interval
-from sulsul.experiment import Listener, run_experiment
+from sulsul.experiment import Listener, Outcome, run_experiment
 from sulsul.files import write_text_atomically
 from sulsul.recipes import load_recipe, recipe_names
 from sulsul.recipes.registry import OURS
@@ -46,19 +47,35 @@ def run_once(specification: RunSpecification) -> dict[str, Any]:
     if path.exists():
         return dict(json.loads(path.read_text(encoding="utf-8")))
     with tempfile.TemporaryDirectory() as folder:
-        outcome = run_experiment(
+        outcome = train(specification, Path(folder))
+    result = {"diverged": outcome} if isinstance(outcome, str) else figures(outcome)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(path, json.dumps(result))
+    return result
+
+
+def train(specification: RunSpecification, folder: Path) -> Outcome | str:
+    """Run one specification; a loss that is no number is a result too, and is returned as its message."""
+    try:
+        return run_experiment(
             specification,
-            Path(folder) / "run",
+            folder / "run",
             command="benchmarks/recipes.py",
             baselines=False,
             listener=Listener(on_epoch=lambda record: print(f"  {record.epoch} {record.loss:.4f} {record.val_loss}")),
         )
+    except TrainingError as error:
+        return str(error)
+
+
+def figures(outcome: Outcome) -> dict[str, Any]:
+    """Return what the table needs of a run."""
     record = outcome.record
     assert record.headline is not None
     assert record.training is not None
     assert record.model is not None
     seconds = [row.seconds for row in record.training.history if row.seconds is not None]
-    result = {
+    return {
         "split": record.headline_split,
         "n": record.headline.n,
         "accuracy": record.headline.accuracy,
@@ -70,9 +87,6 @@ def run_once(specification: RunSpecification) -> dict[str, Any]:
         "parameters": record.model.n_parameters,
         "backend": record.model.backend,
     }
-    CACHE.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, json.dumps(result))
-    return result
 
 
 def theirs(notebook: Notebook | None) -> str:
@@ -91,6 +105,10 @@ def theirs(notebook: Notebook | None) -> str:
 
 def row(name: str, notebook: Notebook | None, results: list[dict[str, Any]]) -> str:
     """Return one line of the table."""
+    n_diverged = sum("diverged" in result for result in results)
+    results = [result for result in results if "diverged" not in result]
+    if not results:
+        return f"| `{name}` | | {theirs(notebook)} | diverged in all {n_diverged} runs | | | | | |"
     accuracies = [result["accuracy"] for result in results]
     mean = statistics.fmean(accuracies)
     n = results[0]["n"]
@@ -98,6 +116,7 @@ def row(name: str, notebook: Notebook | None, results: list[dict[str, Any]]) -> 
     epochs = sorted(result["epochs"] for result in results)
     seconds = statistics.median(result["seconds_per_epoch"] for result in results)
     spread = f"{min(accuracies):.3f}–{max(accuracies):.3f}"
+    spread += f"; {n_diverged} diverged" if n_diverged else ""
     shown_epochs = f"{epochs[0]}–{epochs[-1]}" if epochs[0] != epochs[-1] else str(epochs[0])
     loss = statistics.fmean(result["loss"] for result in results)
     return (

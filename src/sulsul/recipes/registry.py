@@ -51,8 +51,8 @@ def unpadded(specification: RunSpecification) -> RunSpecification:
     """Return the same run without PAD tokens: every text has its true length.
 
     A ``raw-ids`` input, whose features are the padded ids, has no such form: there the ids become one-hot timesteps,
-    the nearest input that adds no parameters of its own, and gradients are clipped to norm 1, without which a relu
-    recurrence over hundreds of timesteps diverges.
+    the nearest input that adds no parameters of its own. A relu recurrence over hundreds of timesteps diverges at the
+    notebook's learning rate, so gradients are clipped to norm 1 and the rate is a tenth.
     """
     values = specification.model_dump(mode="json")
     values["name"] += UNPADDED_SUFFIX
@@ -68,4 +68,5 @@ def unpadded(specification: RunSpecification) -> RunSpecification:
         )
         values["model"]["input"] = OneHotInput().model_dump(mode="json")
         values["training"]["clip_norm"] = 1.0
+        values["training"]["learning_rate"] /= 10
     return RunSpecification.parse(values, where=values["name"])
