@@ -31,7 +31,7 @@ def python_of(environment: str) -> Path:
     if not complete.exists() or complete.read_text() != wanted:
         print(f"installing {environment} into {folder} …", flush=True)
         venv.create(folder, with_pip=True)
-        constraints = Path(__file__).parents[1] / "constraints.txt"
+        constraints = Path(__file__).with_name("constraints.txt")
         pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "-c", str(constraints)]
         subprocess.run([*pip, *REQUIREMENTS[environment]], check=True)
         complete.write_text(wanted)
