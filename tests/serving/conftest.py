@@ -1,11 +1,16 @@
+import threading
+import time
+
 import pytest
 
 pytest.importorskip("fastapi")
 
+import uvicorn
 from starlette.testclient import TestClient
 
 from sulsul.predictor import Predictor
 from sulsul.serving.application import create_application
+from sulsul.serving.server import listen
 from sulsul.serving.settings import ServingSettings
 
 
@@ -35,3 +40,27 @@ def client_with(predictor):
     yield make
     for client in clients:
         client.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def serving(predictor):
+    """Serve on free ports in this process."""
+    running = []
+
+    def start(api_key=None, **settings):
+        chosen = ServingSettings(port=0, **settings)
+        listening = listen(chosen)
+        application = create_application(predictor, chosen, api_key)
+        server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on", ws="none"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        running.append((server, thread, listening))
+        while not server.started:
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{listening.getsockname()[1]}/"
+
+    yield start
+    for server, thread, listening in running:
+        server.should_exit = True
+        thread.join()
+        listening.close()

@@ -2,47 +2,16 @@
 
 import re
 import shutil
-import threading
-import time
 from pathlib import Path
 
 import pytest
-import uvicorn
 from pydantic import SecretStr
 from tests.report.test_page_in_browser import _FLAGS, _LOW_CONTRAST
-
-from sulsul.serving.application import create_application
-from sulsul.serving.server import listen
-from sulsul.serving.settings import ServingSettings
 
 pytestmark = pytest.mark.browser
 
 KEY = "a-key-of-more-than-sixteen-letters"
 NASTY = '<img src=x onerror="alert(1)"> 😀 "정말" 좋았다'
-
-
-@pytest.fixture(scope="module")
-def serving(predictor):
-    """Serve on free ports in this process."""
-    running = []
-
-    def start(api_key=None, **settings):
-        chosen = ServingSettings(port=0, **settings)
-        listening = listen(chosen)
-        application = create_application(predictor, chosen, api_key)
-        server = uvicorn.Server(uvicorn.Config(application, log_config=None, lifespan="on", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        running.append((server, thread, listening))
-        while not server.started:
-            time.sleep(0.01)
-        return f"http://127.0.0.1:{listening.getsockname()[1]}/"
-
-    yield start
-    for server, thread, listening in running:
-        server.should_exit = True
-        thread.join()
-        listening.close()
 
 
 @pytest.fixture(scope="module")

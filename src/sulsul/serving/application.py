@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request, Security
-from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.security import HTTPBearer
 from pydantic import SecretStr
 
@@ -136,7 +136,13 @@ def _model_routes(predictor: Predictor, settings: ServingSettings, metrics: Metr
     async def model() -> ModelDescription:
         return describe_model(predictor, settings)
 
-    @router.get("/metrics", tags=["health"], summary="Figures for Prometheus", response_class=PlainTextResponse)
+    @router.get(
+        "/metrics",
+        tags=["health"],
+        summary="Figures for Prometheus",
+        response_class=Response,
+        responses={200: {"description": "Prometheus's text format.", "content": {"text/plain": {}}}},
+    )
     def render_metrics() -> Response:
         return Response(metrics.render(), media_type=CONTENT_TYPE)
 
