@@ -64,7 +64,7 @@ def test_the_default_recipe_on_real_texts(shared_data):
     assert grave(petitions) <= {"boilerplate", "class-imbalance"}
     films = found_before("default", shared_data / "imdb-train.parquet", "data.limit=2000")
     assert grave(films) == {"boilerplate"}
-    korean_films = found_before("default", shared_data / "nsmc-train.tsv", "data.text=['document']", "data.limit=10000")
+    korean_films = found_before("default", shared_data / "nsmc-train.tsv", "data.text=['document']", "data.limit=5000")
     assert grave(korean_films) == set()
 
 
@@ -72,7 +72,7 @@ def test_the_default_recipe_on_real_texts(shared_data):
 def test_a_run_that_learned_nothing_says_so(shared_data, tmp_path):
     settings = (
         f'data.source="{shared_data / "seoul-120-text.csv"}"', "training.epochs=1", "training.threads=1",
-        "training.learning_rate=1e-6",
+        "training.learning_rate=1e-6", "data.limit=1200",
     )  # fmt: skip
     specification = load_recipe("seoul-birnn").with_overrides(settings)
     outcome = run_experiment(specification, tmp_path / "run", command="sulsul train")

@@ -204,6 +204,15 @@ def test_near_duplicates(evidence_of, clean):
     assert list(near_duplicates.find_near_duplicates(clean)) == []
 
 
+def test_of_very_many_texts_those_that_are_judged_are_compared(evidence_of, monkeypatch):
+    monkeypatch.setattr(near_duplicates, "MOST_TEXTS", 200)
+    rows = clean_rows()
+    twins = [("again " + text, label) for text, label in rows]
+    found = only(near_duplicates.find_near_duplicates(evidence_of([*rows, *twins])))
+    assert found.evidence["texts_compared"] == 200
+    assert found.evidence["test_texts"] > 0
+
+
 def test_twins_of_another_class_are_no_help(evidence_of):
     rows = clean_rows()
     twins = [(text + " not", {"pos": "neg", "neg": "pos"}[label]) for text, label in rows[:80]]

@@ -10,6 +10,8 @@ from sulsul.doctor.quoting import count, percent, quote
 from sulsul.findings import Finding, Severity
 
 SIMILAR = 0.8
+MOST_TEXTS = 300_000
+"""Of more distinct texts all that are judged are compared, and as many others, evenly spaced."""
 _SERIOUS, _GRAVE = 0.01, 0.2
 _SHOWN = 8
 
@@ -26,13 +28,25 @@ def find_near_duplicates(evidence: DataEvidence) -> Iterator[Finding]:
 
 
 def _pairs_of_distinct_texts(evidence: DataEvidence) -> tuple[Rows, Pairs]:
-    """Return one position per distinct long text, and the similar pairs of one class among those."""
+    """Return one position per distinct long text, and the similar pairs of one class among those compared."""
     _, first = np.unique(evidence.key_ids, return_index=True)
     rows = np.sort(first[(evidence.key_ids[first] >= 0) & evidence.is_long[first]]).astype(np.int64)
+    if len(rows) > MOST_TEXTS:
+        rows = _sample(evidence, rows)
     pairs = similar_pairs(evidence.keys.gather(rows), threshold=SIMILAR)
     # A twin of another class is a trap for a classifier, not a help.
     helps = evidence.class_ids[rows[pairs.first]] == evidence.class_ids[rows[pairs.second]]
     return rows, Pairs(pairs.first[helps], pairs.second[helps], pairs.similarity[helps])
+
+
+def _sample(evidence: DataEvidence, rows: Rows) -> Rows:
+    """Return at most :data:`MOST_TEXTS` of the rows: first those that are judged, then others, evenly spaced."""
+    train = evidence.splits.get("train", np.arange(len(evidence.corpus)))
+    is_other = np.isin(rows, train)
+    judged, others = rows[~is_other][:MOST_TEXTS], rows[is_other]
+    n_others = MOST_TEXTS - len(judged)
+    chosen = others[np.linspace(0, len(others) - 1, n_others).astype(np.int64)] if n_others else others[:0]
+    return np.asarray(np.sort(np.concatenate([judged, chosen])), dtype=np.int64)
 
 
 def _across_splits(evidence: DataEvidence, rows: Rows, pairs: Pairs) -> Iterator[Finding]:
@@ -65,7 +79,11 @@ def _across_splits(evidence: DataEvidence, rows: Rows, pairs: Pairs) -> Iterator
         what=f"Nearly the same as a training text of their class: {' and '.join(said)}.",
         why="A text that was nearly seen in training is recognised, not classified: the score is too high.",
         remedy="Put texts of one origin (a template, a thread, a product) into one split: --set split.column=COLUMN.",
-        evidence={**{f"{name}_texts": len(p) for name, p in found.items()}, "examples": list(examples[:_SHOWN])},
+        evidence={
+            **{f"{name}_texts": len(p) for name, p in found.items()},
+            "texts_compared": len(rows),
+            "examples": list(examples[:_SHOWN]),
+        },
     )
 
 
@@ -82,7 +100,12 @@ def _within(evidence: DataEvidence, rows: Rows, pairs: Pairs) -> Iterator[Findin
         what=f"{count(len(involved), 'text')} ({percent(share)}) are nearly the same as another of their class.",
         why="A random split puts one into training and its twin into the test: it is recognised, not classified.",
         remedy="Put texts of one origin (a template, a thread, a product) into one split: --set split.column=COLUMN.",
-        evidence={"texts": len(involved), "pairs": len(pairs.first), "examples": list(examples)},
+        evidence={
+            "texts": len(involved),
+            "pairs": len(pairs.first),
+            "texts_compared": len(rows),
+            "examples": list(examples),
+        },
     )
 
 

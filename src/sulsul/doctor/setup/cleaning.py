@@ -21,10 +21,13 @@ def find_emptied_texts(evidence: SetupEvidence) -> Iterator[Finding]:
     """Find texts of which the tokenizer leaves nothing, such as "!!!" and ":)"."""
     if not _filters(evidence):
         return
-    texts = evidence.data.texts("train")
-    emptied = evidence.data.tokenizer.encode_with_lengths(texts).token_counts == 0
-    emptied &= (texts.str.strip_chars() != "").to_numpy()
-    rows = evidence.data.train.rows[emptied]
+    texts, train = evidence.data.texts("train"), evidence.data.train
+    has_start = "start" in evidence.specification.text.reserved
+    without = (train.full_lengths == int(has_start)) & (texts.str.strip_chars() != "").to_numpy()
+    # Texts of unknown words only are as short where the settings reserve no OOV.
+    suspects = np.flatnonzero(without)
+    counts = evidence.data.tokenizer.encode_with_lengths([texts[int(at)] for at in suspects]).token_counts
+    rows = train.rows[suspects[counts == 0]]
     if len(rows) < _FEWEST:
         return
     corpus = evidence.data.corpus
