@@ -80,3 +80,10 @@ def test_a_run_that_learned_nothing_says_so(shared_data, tmp_path):
     assert "worse than a linear model" in found["linear-baseline"].what
     assert found["majority-only"].severity in GRAVE
     assert "learning-rate" in found
+
+
+def test_a_whole_run_of_the_default_recipe_causes_no_alarm(tmp_path):
+    settings = (f'data.source="{sample_path()}"', 'data.text=["text"]', "data.label=label", "training.threads=1")
+    specification = load_recipe("default").with_overrides(settings)
+    outcome = run_experiment(specification, tmp_path / "run", command="sulsul train")
+    assert [finding.check for finding in outcome.record.findings if finding.severity in GRAVE] == []
