@@ -70,6 +70,17 @@ class PythonNetwork {
     return all;
   }
 
+  nb::dict times() const {
+    const sulsul::PhaseTimes& times = runner_.times();
+    nb::dict seconds;
+    seconds["gather"] = times.gather;
+    seconds["forward"] = times.forward;
+    seconds["loss"] = times.loss;
+    seconds["backward"] = times.backward;
+    seconds["update"] = times.update;
+    return seconds;
+  }
+
   void bind_parameter(const std::string& name, Array<T> values, nb::object gradient) {
     for (sulsul::Parameter<T>& parameter : network().parameters()) {
       if (parameter.name != name) continue;
@@ -276,6 +287,7 @@ void bind_network_of(nb::module_& m, const char* name) {
                  n_logits);
            })
       .def("parameters", &Self::parameters)
+      .def("times", &Self::times)
       .def("bind_parameter", &Self::bind_parameter, nb::arg("name"), nb::arg("values").noconvert(),
            nb::arg("gradient").none())
       .def("bind_texts", &Self::bind_texts, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert())

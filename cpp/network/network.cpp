@@ -45,7 +45,7 @@ void Network<T>::add_recurrent(const Cell& cell, int directions) {
     parameters.push_back(direction);
   }
   if (layers_.empty()) first_looks_up_ = input_.kind != InputKind::raw_ids;
-  layers_.push_back(std::make_unique<RecurrentLayer<T>>(cell, std::move(parameters)));
+  layers_.push_back(make_recurrent_layer<T>(cell, std::move(parameters)));
   size_ = directions * cell.units;
   n_backward_ = directions > 1 ? cell.units : 0;
   widest_ = std::max(widest_, size_);

@@ -37,6 +37,7 @@ class PackedTexts {
 
   std::int64_t batch_size(std::int64_t t) const { return batch_sizes_[t]; }
   std::int64_t offset(std::int64_t t) const { return offsets_[t]; }  // rows before timestep t
+  const std::int64_t* offsets() const { return offsets_.data(); }
   std::int64_t length(std::int64_t k) const { return lengths_[k]; }  // of packed sequence k, falling
   std::int64_t position(std::int64_t k) const { return order_[k]; }  // of packed sequence k among `rows`
   const std::int64_t* token_ids() const { return token_ids_.data(); }

@@ -14,11 +14,17 @@ struct TextRows {
   std::int64_t n_rows = 0;
 };
 
+// Seconds spent in the parts of all calls so far.
+struct PhaseTimes {
+  double gather = 0, forward = 0, loss = 0, backward = 0, update = 0;
+};
+
 // A network with what it keeps between calls so that a repeated call allocates nothing. One call at a time.
 template <class T>
 class NetworkRunner {
  public:
   Network<T>& network() { return network_; }
+  const PhaseTimes& times() const { return times_; }
 
   // As in evaluation. Writes to the rows of `logits` (n_texts, n_logits()). Throws as PackedTexts.
   void predict(const TextRows& texts, T* logits);
@@ -34,6 +40,7 @@ class NetworkRunner {
  private:
   Network<T> network_;
   PackedTexts batch_;
+  PhaseTimes times_;
 };
 
 }  // namespace sulsul

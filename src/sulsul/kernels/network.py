@@ -111,6 +111,11 @@ class Network:
         """Return every array that must be bound, in the order of the data."""
         return [ParameterInfo(name, tuple(shape), trainable) for name, shape, trainable in self._native.parameters()]
 
+    def times(self) -> dict[str, float]:
+        """Return the seconds spent so far in each part of a call: gather, forward, loss, backward, update."""
+        seconds: dict[str, float] = self._native.times()
+        return seconds
+
     def bind_parameter(self, name: str, values: FloatArray, gradient: FloatArray | None = None) -> None:
         """Say where a parameter lies and where its gradient goes; training needs the gradients of all trainable ones.
 

@@ -105,6 +105,10 @@ class NativeStep:
         loss = self._network.differentiate(rows, seed=self._seed, step=step)
         return loss.value, {name: view.clone() for name, view in self._gradients.views.items()}
 
+    def times(self) -> dict[str, float]:
+        """Return the seconds spent so far in each part of a step; see :meth:`sulsul.kernels.network.Network.times`."""
+        return self._network.times()
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's tensors as :class:`TorchStep` would: ``<parameter>/<quantity>``."""
         if self._n_steps == 0:

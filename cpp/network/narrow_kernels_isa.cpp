@@ -1,0 +1,200 @@
+// Compiled once for each instruction set.
+#include "network/narrow_kernels.h"
+#include "network/narrow_rows.h"
+#include "simd/activations.h"
+
+namespace sulsul {
+namespace SULSUL_ISA_NAMESPACE {
+namespace {
+
+template <class T, int Width, bool Relu>
+struct Narrow {
+  using S = Simd<T>;
+  using Reg = typename S::Reg;
+  using IntReg = typename S::IntReg;
+  using Columns = RowColumns<T, Width>;
+  static constexpr int lanes = S::lanes;
+  static constexpr std::int64_t state_size = Width * lanes;
+
+  // Timesteps whose gradients wait for their share in U's gradient, which is then summed with few loads and
+  // stores.
+  static constexpr int kWaiting = 16;
+
+  static SULSUL_INLINE IntReg lane_numbers() {
+    IntReg numbers;
+    for (int i = 0; i < lanes; ++i) numbers[i] = i;
+    return numbers;
+  }
+
+  static SULSUL_INLINE void load(const T* from, Reg (&to)[Width]) {
+#pragma GCC unroll 8
+    for (int u = 0; u < Width; ++u) to[u] = S::load(from + u * lanes);
+  }
+
+  static SULSUL_INLINE void store(const Reg (&from)[Width], T* to) {
+#pragma GCC unroll 8
+    for (int u = 0; u < Width; ++u) S::store(to + u * lanes, from[u]);
+  }
+
+  // to += from times a (Width, Width) matrix, one chain of multiply-adds per element.
+  static SULSUL_INLINE void add_product(const Reg (&from)[Width], const T* matrix, Reg (&to)[Width]) {
+#pragma GCC unroll 8
+    for (int k = 0; k < Width; ++k) {
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) to[u] = S::fma(from[k], S::set(matrix[k * Width + u]), to[u]);
+    }
+  }
+
+  // Rows of a timestep in `table`, one for each lane; those of lanes that have none are `missing`.
+  template <class Row>
+  static SULSUL_INLINE std::int64_t find_rows(const NarrowBlock& b, std::int64_t t,
+                                              const std::int64_t* token_ids, Row* table, std::int64_t stride,
+                                              Row* missing, Row* (&rows)[lanes]) {
+    const std::int64_t row = b.offsets[t] + b.first, left = b.batch_sizes[t] - b.first;
+    if (left >= lanes) {
+      if (token_ids) {
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; ++i) rows[i] = table + token_ids[row + i] * stride;
+      } else {
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; ++i) rows[i] = table + (row + i) * stride;
+      }
+      return lanes;
+    }
+    for (int i = 0; i < lanes; ++i) {
+      rows[i] = i < left ? table + (token_ids ? token_ids[row + i] : row + i) * stride : missing;
+    }
+    return left;
+  }
+
+  static void forward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowForward<T>& s) {
+    const IntReg numbers = lane_numbers();
+    T missing[Width] = {};
+    Reg h[Width] = {};
+    for (std::int64_t i = 0; i < b.timesteps; ++i) {
+      const std::int64_t t = b.reverse ? b.timesteps - 1 - i : i;
+      const T* rows[lanes];
+      const std::int64_t n = find_rows<const T>(b, t, b.token_ids, s.source, Width, missing, rows);
+      Reg x[Width];
+      Columns::load(rows, x);
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) x[u] += S::set(w.bias[u]);
+      add_product(h, w.recurrent, x);
+      activate<S, Relu>(x);
+      const auto active = numbers < static_cast<int>(n);
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) h[u] = active ? x[u] : h[u];
+      if (s.states) store(h, s.states + t * state_size);
+      if (s.hidden) store_hidden(b, s, t, n, h);
+    }
+    if (s.final) store(h, s.final);
+  }
+
+  static void store_hidden(const NarrowBlock& b, const NarrowForward<T>& s, std::int64_t t, std::int64_t n,
+                           const Reg (&h)[Width]) {
+    T* row = s.hidden + (b.offsets[t] + b.first) * s.hidden_stride;
+    for (std::int64_t i = 0; i < n; ++i, row += s.hidden_stride) {
+      for (std::int64_t u = 0; u < s.units; ++u) row[u] = h[u][i];
+    }
+  }
+
+  static void backward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowBackward<T>& s) {
+    const IntReg numbers = lane_numbers();
+    T missing[Width] = {};
+    alignas(64) const T zeros[state_size] = {};
+    alignas(64) T waiting[kWaiting * state_size];
+    const T* waiting_states[kWaiting];
+    int n_waiting = 0;
+    Reg dh[Width] = {};
+    if (s.d_final) load(s.d_final, dh);
+    for (std::int64_t i = b.timesteps - 1; i >= 0; --i) {
+      const std::int64_t t = b.reverse ? b.timesteps - 1 - i : i, before = b.reverse ? t + 1 : t - 1;
+      T* rows[lanes];
+      const std::int64_t n = find_rows<T>(b, t, b.token_ids, s.d_source, Width, missing, rows);
+      const auto active = numbers < static_cast<int>(n);
+      if (s.d_hidden) add_rows(b, t, s.d_hidden, dh);
+      Reg d[Width], h[Width], next[Width] = {};
+      load(s.states + t * state_size, h);
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) d[u] = active ? times_slope<S, Relu>(dh[u], h[u]) : Reg{};
+      if (b.token_ids) {
+        Columns::template store<true>(d, rows, n);
+      } else {
+        Columns::template store<false>(d, rows, n);
+      }
+      store(d, waiting + n_waiting * state_size);
+      waiting_states[n_waiting++] = i > 0 ? s.states + before * state_size : zeros;
+      if (n_waiting == kWaiting || i == 0) {
+        add_outer_products(n_waiting, waiting, waiting_states, s.d_recurrent);
+        n_waiting = 0;
+      }
+      add_product(d, w.transposed, next);
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) dh[u] = active ? next[u] : dh[u];
+    }
+  }
+
+  static SULSUL_INLINE void add_rows(const NarrowBlock& b, std::int64_t t, const T* d_hidden,
+                                     Reg (&dh)[Width]) {
+    T missing[Width] = {};
+    const T* rows[lanes];
+    find_rows<const T>(b, t, nullptr, d_hidden, Width, missing, rows);
+    Reg d[Width];
+    Columns::load(rows, d);
+#pragma GCC unroll 8
+    for (int u = 0; u < Width; ++u) dh[u] += d[u];
+  }
+
+  // sums[k][u] += states[k] * gradients[u] over n timesteps, two k at a time in registers.
+  static void add_outer_products(int n, const T* gradients, const T* const* states, T* sums) {
+    for (int k = 0; k < Width; k += 2, sums += 2 * state_size) {
+      Reg first[Width], second[Width];
+      load(sums, first);
+      load(sums + state_size, second);
+      for (int i = 0; i < n; ++i) {
+        const Reg a = S::load(states[i] + k * lanes), b = S::load(states[i] + (k + 1) * lanes);
+#pragma GCC unroll 8
+        for (int u = 0; u < Width; ++u) {
+          const Reg d = S::load(gradients + i * state_size + u * lanes);
+          first[u] = S::fma(a, d, first[u]);
+          second[u] = S::fma(b, d, second[u]);
+        }
+      }
+      store(first, sums);
+      store(second, sums + state_size);
+    }
+  }
+};
+
+template <class T>
+void forward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowForward<T>& s) {
+  if (w.width == 4) {
+    w.relu ? Narrow<T, 4, true>::forward(w, b, s) : Narrow<T, 4, false>::forward(w, b, s);
+  } else {
+    w.relu ? Narrow<T, 8, true>::forward(w, b, s) : Narrow<T, 8, false>::forward(w, b, s);
+  }
+}
+
+template <class T>
+void backward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowBackward<T>& s) {
+  if (w.width == 4) {
+    w.relu ? Narrow<T, 4, true>::backward(w, b, s) : Narrow<T, 4, false>::backward(w, b, s);
+  } else {
+    w.relu ? Narrow<T, 8, true>::backward(w, b, s) : Narrow<T, 8, false>::backward(w, b, s);
+  }
+}
+
+template <class T>
+constexpr NarrowKernels<T> table() {
+  return {Simd<T>::lanes, &forward<T>, &backward<T>};
+}
+
+}  // namespace
+
+extern const NarrowKernels<float> kFloatNarrowKernels;
+extern const NarrowKernels<double> kDoubleNarrowKernels;
+const NarrowKernels<float> kFloatNarrowKernels = table<float>();
+const NarrowKernels<double> kDoubleNarrowKernels = table<double>();
+
+}  // namespace SULSUL_ISA_NAMESPACE
+}  // namespace sulsul
