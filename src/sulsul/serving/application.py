@@ -88,13 +88,14 @@ def create_application(predictor: Predictor, settings: ServingSettings, api_key:
         redoc_url=None,
         lifespan=lifespan,
     )
-    application.include_router(_page_routes())
-    application.include_router(_health_routes(batcher))
     # The gate compares the key; this tells OpenAPI of it.
     security = [] if api_key is None else [Security(HTTPBearer(auto_error=False))]
-    application.include_router(_model_routes(predictor, settings, metrics), dependencies=security)
+    # Routes are tried in this order: the one that is asked for most comes first.
     application.include_router(_predict_route(predictor, settings, batcher, metrics), dependencies=security)
     application.include_router(_explain_route(predictor, settings, explainer), dependencies=security)
+    application.include_router(_model_routes(predictor, settings, metrics), dependencies=security)
+    application.include_router(_page_routes())
+    application.include_router(_health_routes(batcher))
     key_check = None if api_key is None else KeyCheck(api_key)
     application.add_middleware(Gate, settings=settings, key_check=key_check, on_answer=metrics.count_request)
     return application
