@@ -1,5 +1,6 @@
 """Running the application: one process or several, on one socket, until a signal."""
 
+import gc
 import math
 import os
 import socket
@@ -70,7 +71,12 @@ def load_application(folder: Path, settings: ServingSettings, api_key: SecretStr
     """Load a run and build its application: what each worker does."""
     from sulsul.serving.application import create_application
 
-    return create_application(_load_predictor(folder, settings), settings, api_key)
+    application = create_application(_load_predictor(folder, settings), settings, api_key)
+    # Garbage collections would visit every object of torch again and again: under load they stopped the server for
+    # 300 ms at a time, and the 99th percentile of 16 connections was 315 ms in place of 33.
+    gc.collect()
+    gc.freeze()
+    return application
 
 
 def _load_predictor(folder: Path, settings: ServingSettings) -> "Predictor":
