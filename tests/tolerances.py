@@ -39,3 +39,6 @@ NATIVE_STEP_GRADIENT = 1e-5
 NATIVE_STEP_GRADIENT_SPLIT = 5e-5
 # Losses of 50 steps: rounding errors of the first steps grow through the later ones.
 NATIVE_STEP_TRAJECTORY = 1e-4
+
+# Central differences of a whole float64 network: losses of order 1 are rounded to 1e-16, divided by twice the step.
+NATIVE_NETWORK_FINITE_DIFFERENCE = 1e-8

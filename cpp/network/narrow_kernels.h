@@ -20,7 +20,6 @@ struct NarrowWeights {
   bool relu = false;
   T recurrent[kNarrowUnits * kNarrowUnits];   // U, rows of `width`
   T transposed[kNarrowUnits * kNarrowUnits];  // U^T
-  T bias[kNarrowUnits];
 };
 
 // A block of sequences: packed sequences [first, first + at most a vector's lanes).
@@ -37,7 +36,7 @@ struct NarrowBlock {
 // Rows of `width`.
 template <class T>
 struct NarrowForward {
-  const T* source = nullptr;  // x W without bias, by token or packed row
+  const T* source = nullptr;  // x W + b, by token or packed row
   T* states = nullptr;        // (timesteps, width, lanes) for backward, or nullptr: not wanted
   T* hidden = nullptr;        // by packed row at a stride, `units` of each; or nullptr: not wanted
   std::int64_t hidden_stride = 0;

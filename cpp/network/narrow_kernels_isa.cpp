@@ -36,6 +36,18 @@ struct Narrow {
     for (int u = 0; u < Width; ++u) S::store(to + u * lanes, from[u]);
   }
 
+  // What lanes without a row keep stays.
+  static SULSUL_INLINE void take_active(std::int64_t n, const Reg (&from)[Width], Reg (&to)[Width]) {
+    if (n == lanes) {
+#pragma GCC unroll 8
+      for (int u = 0; u < Width; ++u) to[u] = from[u];
+      return;
+    }
+    const auto active = lane_numbers() < static_cast<int>(n);
+#pragma GCC unroll 8
+    for (int u = 0; u < Width; ++u) to[u] = active ? from[u] : to[u];
+  }
+
   // to += from times a (Width, Width) matrix, one chain of multiply-adds per element.
   static SULSUL_INLINE void add_product(const Reg (&from)[Width], const T* matrix, Reg (&to)[Width]) {
 #pragma GCC unroll 8
@@ -68,7 +80,6 @@ struct Narrow {
   }
 
   static void forward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowForward<T>& s) {
-    const IntReg numbers = lane_numbers();
     T missing[Width] = {};
     Reg h[Width] = {};
     for (std::int64_t i = 0; i < b.timesteps; ++i) {
@@ -77,13 +88,9 @@ struct Narrow {
       const std::int64_t n = find_rows<const T>(b, t, b.token_ids, s.source, Width, missing, rows);
       Reg x[Width];
       Columns::load(rows, x);
-#pragma GCC unroll 8
-      for (int u = 0; u < Width; ++u) x[u] += S::set(w.bias[u]);
       add_product(h, w.recurrent, x);
       activate<S, Relu>(x);
-      const auto active = numbers < static_cast<int>(n);
-#pragma GCC unroll 8
-      for (int u = 0; u < Width; ++u) h[u] = active ? x[u] : h[u];
+      take_active(n, x, h);
       if (s.states) store(h, s.states + t * state_size);
       if (s.hidden) store_hidden(b, s, t, n, h);
     }
@@ -99,7 +106,6 @@ struct Narrow {
   }
 
   static void backward(const NarrowWeights<T>& w, const NarrowBlock& b, const NarrowBackward<T>& s) {
-    const IntReg numbers = lane_numbers();
     T missing[Width] = {};
     alignas(64) const T zeros[state_size] = {};
     alignas(64) T waiting[kWaiting * state_size];
@@ -111,12 +117,12 @@ struct Narrow {
       const std::int64_t t = b.reverse ? b.timesteps - 1 - i : i, before = b.reverse ? t + 1 : t - 1;
       T* rows[lanes];
       const std::int64_t n = find_rows<T>(b, t, b.token_ids, s.d_source, Width, missing, rows);
-      const auto active = numbers < static_cast<int>(n);
       if (s.d_hidden) add_rows(b, t, s.d_hidden, dh);
-      Reg d[Width], h[Width], next[Width] = {};
+      Reg h[Width], slopes[Width], d[Width] = {}, next[Width] = {};
       load(s.states + t * state_size, h);
 #pragma GCC unroll 8
-      for (int u = 0; u < Width; ++u) d[u] = active ? times_slope<S, Relu>(dh[u], h[u]) : Reg{};
+      for (int u = 0; u < Width; ++u) slopes[u] = times_slope<S, Relu>(dh[u], h[u]);
+      take_active(n, slopes, d);
       if (b.token_ids) {
         Columns::template store<true>(d, rows, n);
       } else {
@@ -129,8 +135,7 @@ struct Narrow {
         n_waiting = 0;
       }
       add_product(d, w.transposed, next);
-#pragma GCC unroll 8
-      for (int u = 0; u < Width; ++u) dh[u] = active ? next[u] : dh[u];
+      take_active(n, next, dh);
     }
   }
 

@@ -21,19 +21,6 @@ void for_tasks(std::int64_t n, std::int64_t rows, const F& f) {
   }
 }
 
-// Rows of `columns` to rows of `width`, with zeros behind.
-template <class T>
-const T* padded_rows(std::int64_t rows, std::int64_t columns, std::int64_t width, const T* source,
-                     ScratchFrame& scratch) {
-  if (columns == width) return source;
-  T* padded = scratch.array<T>(rows * width);
-  std::fill(padded, padded + rows * width, T(0));
-  for (std::int64_t i = 0; i < rows; ++i) {
-    std::copy(source + i * columns, source + (i + 1) * columns, padded + i * width);
-  }
-  return padded;
-}
-
 }  // namespace
 
 template <class T>
@@ -81,9 +68,7 @@ NarrowWeights<T> NarrowLayer<T>::weights(int direction) const {
   w.width = n;
   w.relu = cell_.relu;
   const T* recurrent = directions_[direction].recurrent_kernel->values;
-  const T* bias = directions_[direction].bias->values;
   for (std::int64_t k = 0; k < n; ++k) {
-    w.bias[k] = k < units ? bias[k] : T(0);
     for (std::int64_t u = 0; u < n; ++u) {
       const T value = k < units && u < units ? recurrent[k * units + u] : T(0);
       w.recurrent[k * n + u] = w.transposed[u * n + k] = value;
@@ -92,19 +77,26 @@ NarrowWeights<T> NarrowLayer<T>::weights(int direction) const {
   return w;
 }
 
-// x W: rows of width(), by token or by packed row.
+// x W + b: rows of width(), by token or by packed row.
 template <class T>
 const T* NarrowLayer<T>::input_products(const Pass& pass, const LayerInput<T>& input, bool by_token,
                                         int direction, ScratchFrame& scratch) {
   const std::int64_t units = cell_.units;
   const T* kernel = directions_[direction].kernel->values;
-  if (input.one_hot()) return padded_rows(input.size, units, width(), kernel, scratch);
+  const T* bias = directions_[direction].bias->values;
   const std::int64_t n = by_token ? input.vocabulary_size : pass.batch.rows();
   T* products = scratch.array<T>(n * width());
   if (units < width()) std::fill(products, products + n * width(), T(0));
+  if (input.one_hot()) {
+    for (std::int64_t i = 0; i < n; ++i) {
+      const T* row = kernel + (by_token ? i : input.token_ids[i]) * units;
+      for (std::int64_t u = 0; u < units; ++u) products[i * width() + u] = row[u] + bias[u];
+    }
+    return products;
+  }
   kernel_[direction].pack(input.size, units, kernel, units, false, pass.precision);
-  matmul(n, by_token ? input.embedding : rows_, by_token ? input.size : input.stride, kernel_[direction],
-         static_cast<const T*>(nullptr), false, products, width());
+  matmul(n, by_token ? input.embedding : rows_, input.size, kernel_[direction], bias, false, products,
+         width());
   return products;
 }
 
@@ -112,10 +104,9 @@ template <class T>
 LayerInput<T> NarrowLayer<T>::forward(const Pass& pass, const LayerInput<T>& input) {
   const PackedTexts& batch = pass.batch;
   const Plan plan = this->plan(pass, input);
-  const bool by_token = input.one_hot() || plan.folds;
   const std::int64_t units = cell_.units, state_size = width() * plan.lanes;
   rows_ = input.rows;
-  if (!by_token && input.token_ids) {
+  if (!plan.folds && input.embedding) {
     T* rows = pass.scratch.array<T>(batch.rows() * input.size);
     for (std::int64_t i = 0; i < batch.rows(); ++i) {
       const T* row = input.embedding + input.token_ids[i] * input.size;
@@ -139,7 +130,7 @@ LayerInput<T> NarrowLayer<T>::forward(const Pass& pass, const LayerInput<T>& inp
   for (int d = 0; d < directions(); ++d) {
     const NarrowWeights<T> w = weights(d);
     NarrowForward<T> call;
-    call.source = input_products(pass, input, by_token, d, scratch);
+    call.source = input_products(pass, input, plan.folds, d, scratch);
     call.hidden = with_rows ? hidden + d * units : nullptr;
     call.hidden_stride = output_size();
     call.units = units;
@@ -147,7 +138,7 @@ LayerInput<T> NarrowLayer<T>::forward(const Pass& pass, const LayerInput<T>& inp
       NarrowBlock block = this->block(pass, plan, index, d);
       NarrowForward<T> own = call;
       alignas(64) T final[kNarrowUnits * kMostLanes];
-      if (by_token) block.token_ids = input.token_ids;
+      if (plan.folds) block.token_ids = input.token_ids;
       if (pass.training) own.states = states_[d] + state_starts_[index];
       if (final_) own.final = final;
       narrow_kernels<T>().forward(w, block, own);
@@ -239,8 +230,7 @@ void NarrowLayer<T>::add_kernel_gradients(const Pass& pass, const LayerInput<T>&
     return;
   }
   const T* x = by_token ? input.embedding : rows_;
-  matmul_tn(input.size, units, n, x, by_token ? input.size : input.stride, d_source, width(), false, d_kernel,
-            units, pass.precision);
+  matmul_tn(input.size, units, n, x, input.size, d_source, width(), false, d_kernel, units, pass.precision);
   if (d_input.rows == nullptr && d_input.embedding == nullptr) return;
   const T* kernel = directions_[d].kernel->values;
   kernel_transposed_[d].pack(units, input.size, kernel, units, true, pass.precision);

@@ -41,8 +41,8 @@ class NarrowLayer final : public RecurrentLayer<T> {
 
   PackedMatrix<T> kernel_[kMaxDirections], kernel_transposed_[kMaxDirections];
   // Of the pass.
-  const T* rows_ = nullptr;               // the inputs (N, I), where their products are not looked up
-  T* states_[kMaxDirections] = {};        // block after block
+  const T* rows_ = nullptr;         // the inputs (N, I) without gaps, where their products are not looked up
+  T* states_[kMaxDirections] = {};  // block after block
   std::int64_t* state_starts_ = nullptr;  // where those of a block begin
 };
 

@@ -4,6 +4,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "network/row_kernels.h"
+
 namespace sulsul {
 namespace {
 
@@ -54,21 +56,39 @@ void PackedTexts::sort_by_length(const TextTable& texts, const std::int64_t* row
   }
 }
 
+// Sequences from `first` on, at most kTransposed of them: in squares as long as all have tokens, which takes
+// a fifth of the time, then token by token. Returns the largest id; a negative one counts as large.
+std::uint32_t PackedTexts::gather_block(const std::int32_t* token_ids, std::int64_t first) {
+  const std::int64_t n = std::min(kTransposed, nonempty() - first);
+  const auto transpose = row_kernels<float>().transpose_ids;
+  std::uint32_t largest = 0;
+  std::int64_t t = 0;
+  while (n == kTransposed && lengths_[first + n - 1] >= t + kTransposed) {
+    const std::int32_t* sources[kTransposed];
+    std::int64_t* rows[kTransposed];
+    for (std::int64_t i = 0; i < kTransposed; ++i, ++t) {
+      sources[i] = token_ids + starts_[first + i] + t - i;
+      rows[i] = token_ids_.data() + offsets_[t] + first;
+    }
+    largest = std::max(largest, transpose(sources, rows));
+  }
+  for (std::int64_t k = first; k < first + n; ++k) {
+    const std::int32_t* tokens = token_ids + starts_[k];
+    for (std::int64_t i = t; i < lengths_[k]; ++i) {
+      largest = std::max(largest, static_cast<std::uint32_t>(tokens[i]));
+      token_ids_[offsets_[i] + k] = tokens[i];
+    }
+  }
+  return largest;
+}
+
 void PackedTexts::gather(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
                          std::int64_t vocabulary_size) {
   sort_by_length(texts, rows, n_rows);
   token_ids_.resize(static_cast<std::size_t>(this->rows()));
-  std::int64_t* out = token_ids_.data();
-  std::uint32_t largest = 0;  // a negative id counts as a large one
-  for (std::int64_t t = 0; t < timesteps(); ++t) {
-    const std::int32_t* tokens = texts.token_ids + t;
-    const std::int64_t n = batch_sizes_[t];
-    for (std::int64_t k = 0; k < n; ++k) {
-      const std::int32_t id = tokens[starts_[k]];
-      largest = std::max(largest, static_cast<std::uint32_t>(id));
-      out[k] = id;
-    }
-    out += n;
+  std::uint32_t largest = 0;
+  for (std::int64_t first = 0; first < nonempty(); first += kTransposed) {
+    largest = std::max(largest, gather_block(texts.token_ids, first));
   }
   if (static_cast<std::int64_t>(largest) >= vocabulary_size && this->rows() > 0) {
     throw std::out_of_range("token id " + std::to_string(static_cast<std::int32_t>(largest)) +

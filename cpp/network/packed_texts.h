@@ -44,6 +44,7 @@ class PackedTexts {
 
  private:
   void sort_by_length(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows);
+  std::uint32_t gather_block(const std::int32_t* token_ids, std::int64_t first);
 
   std::vector<std::int64_t> batch_sizes_, offsets_{0}, lengths_, order_, starts_, token_ids_, places_;
 };

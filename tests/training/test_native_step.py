@@ -89,10 +89,10 @@ def torch_gradients(
 
 
 def assert_same_gradients(
-    network: Classifier, texts: EncodedCorpus, weights: npt.NDArray[np.float32] | None = None
+    network: Classifier, texts: EncodedCorpus, weights: npt.NDArray[np.float32] | None = None, n_texts: int = 16
 ) -> None:
     twin = copy.deepcopy(network)
-    rows = next(batches(1))
+    rows = next(batches(1))[:n_texts]
     loss, gradients = NativeStep(twin, settings(), weights).gradients(texts, rows)
     expected_loss, expected = torch_gradients(network, texts, rows, weights)
     tolerance = NATIVE_STEP_GRADIENT_SPLIT if native.active_instruction_set() == "amx" else NATIVE_STEP_GRADIENT
@@ -142,6 +142,14 @@ def test_every_input() -> None:
     assert_same_gradients(classifier(input=EmbeddingInput(size=4, trainable=False)), corpus())
     assert_same_gradients(classifier(input=EmbeddingInput(size=4, trainable=False), layers=()), corpus())
     assert_same_gradients(classifier(input=RawIdsInput(), pad_to=6), corpus(length=6))
+
+
+@pytest.mark.parametrize("kind", ["simple-rnn", "gru"])
+def test_fewer_tokens_than_words(kind: str) -> None:
+    # The input's products are then taken token by token, not word by word.
+    for given in (OneHotInput(), EmbeddingInput(size=5)):
+        layers = (lstm(kind=kind, bidirectional=True),)
+        assert_same_gradients(classifier(input=given, layers=layers), corpus(), n_texts=2)
 
 
 def test_texts_without_tokens_alone() -> None:

@@ -11,7 +11,7 @@ release the interpreter's lock.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -37,8 +37,7 @@ class ParameterInfo:
     trainable: bool
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(NamedTuple):
     """Mean weighted loss of a batch before the step, and how many of its texts were answered correctly."""
 
     value: float

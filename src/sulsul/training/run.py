@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -104,8 +104,7 @@ class Run:
     def end_batch(self, outcome: StepOutcome, n_texts: int) -> None:
         """Count a step."""
         totals = self._totals
-        self._totals = replace(
-            totals,
+        self._totals = RunningTotals(
             loss=totals.loss + outcome.loss * n_texts,
             n_correct=totals.n_correct + outcome.n_correct,
             n_texts=totals.n_texts + n_texts,

@@ -1,8 +1,7 @@
 """One optimizer step, behind the seam that torch's and the native implementation share."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import ClassVar, Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,7 @@ Rows = npt.NDArray[np.int64]
 StepBackend = Literal["native", "torch"]
 
 
-@dataclass(frozen=True)
-class StepOutcome:
+class StepOutcome(NamedTuple):
     """What a step computed before it changed the weights.
 
     Attributes
