@@ -77,7 +77,7 @@ class Load:
 
 
 def make_run(folder: Path) -> list[str]:
-    """Write a run with fresh weights, whose speed is that of trained ones; return texts of a few to some hundred tokens."""
+    """Write a run with fresh weights, as fast as trained ones; return texts of a few to some hundred tokens."""
     sample = pl.read_csv(sample_path())["text"].to_list()
     specification = RunSpecification.parse(SPECIFICATION, where="benchmark")
     tokenizer = Tokenizer.fit(sample, specification.text)
