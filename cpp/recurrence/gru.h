@@ -151,6 +151,7 @@ struct Gru {
     for_groups<S, 1>(rows, units, [&](auto group) SULSUL_INLINE_LAMBDA {
       const std::int64_t row = first + group.row(0), u = group.unit(0);
       const T* saved = s.saved + row * s.saved_stride + u;
+      for (int gate = 0; gate < 4; ++gate) __builtin_prefetch(saved + s.next_saved + gate * units, 0, 2);
       const Reg z = group.load(saved);
       const Reg n = group.load(saved + 2 * units);
       const Reg h = group.load(s.h_previous + row * s.h_previous_stride + u);

@@ -154,6 +154,9 @@ class Backward {
       step.rows = line.rows_at(t);
       if (call_.d_hidden) step.d_hidden = call_.d_hidden + packed * call_.d_hidden_stride + d * units;
       step.saved = saved.at(packed);
+      const std::int64_t next = d == 0 ? t - 1 : t + 1;
+      const bool exists = next >= 0 && next < line.batch.timesteps;
+      step.next_saved = exists ? (line_.offsets[next] - line_.offsets[t]) * saved.stride : 0;
       if (c_previous) {
         step.cells = direction.cells + packed * units;
         step.c_previous = c_previous + row * step.c_previous_stride;

@@ -15,9 +15,9 @@ constexpr std::int64_t kPanelVectors = 4;
 // Rows of a register tile that is v vectors wide: as many as keep the sums, one row of weights and one
 // element in registers (32 with AVX-512, else 16).
 #if defined(SULSUL_ISA_AVX512)
-constexpr int kTileRows[kPanelVectors + 1] = {0, 12, 12, 8, 6};
+constexpr int kRegisterRows[kPanelVectors + 1] = {0, 12, 12, 8, 6};
 #else
-constexpr int kTileRows[kPanelVectors + 1] = {0, 8, 4, 4, 3};
+constexpr int kRegisterRows[kPanelVectors + 1] = {0, 8, 4, 4, 3};
 #endif
 
 template <class T>
@@ -61,7 +61,7 @@ void run_tile(const Tile<T>& tile) {
   }
 }
 
-template <class T, int Vectors, int Rows = kTileRows[Vectors]>
+template <class T, int Vectors, int Rows = kRegisterRows[Vectors]>
 SULSUL_INLINE void run_tile_of(int rows, const Tile<T>& tile) {
   if constexpr (Rows == 1) {
     run_tile<T, 1, Vectors>(tile);
@@ -81,7 +81,7 @@ struct FmaProduct {
 
   // Rows to take at a time for a product with so many columns.
   static SULSUL_INLINE std::int64_t block_rows(std::int64_t columns) {
-    return kTileRows[vectors(columns) < kPanelVectors ? vectors(columns) : kPanelVectors];
+    return kRegisterRows[vectors(columns) < kPanelVectors ? vectors(columns) : kPanelVectors];
   }
 
   // out(rows, columns) = or += a(rows, depth) times weights packed by pack(). At most block_rows(columns)

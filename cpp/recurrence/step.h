@@ -58,6 +58,7 @@ struct BackwardStep {
   std::int64_t d_hidden_stride = 0;
   const T* saved = nullptr;  // as the forward left it; simple RNN: the hidden states
   std::int64_t saved_stride = 0;
+  std::int64_t next_saved = 0;  // elements from here to the same row of the timestep that comes next
   const T* cells = nullptr;
   std::int64_t cells_stride = 0;
   const T* h_previous = nullptr;  // states before the step, rows of H elements

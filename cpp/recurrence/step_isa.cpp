@@ -47,8 +47,8 @@ constexpr StepKernels<T> table() {
 #if defined(SULSUL_ISA_AMX)
 extern const StepKernels<float> kSplitSteps;
 extern const StepKernels<float> kBf16Steps;
-const StepKernels<float> kSplitSteps = table<float, AmxProduct<kSplitKernels>>();
-const StepKernels<float> kBf16Steps = table<float, AmxProduct<kBf16Kernels>>();
+const StepKernels<float> kSplitSteps = table<float, AmxProduct<true>>();
+const StepKernels<float> kBf16Steps = table<float, AmxProduct<false>>();
 #else
 extern const StepKernels<float> kFloatSteps;
 extern const StepKernels<double> kDoubleSteps;
