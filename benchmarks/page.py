@@ -102,11 +102,10 @@ def _training(measurements: dict[str, Any], lengths: str, product_rate: float | 
             operations = workload.training_operations(workload.batch_size * measured["mean_length"])
             row.append(f"{operations / timings['sulsul']['median'] / product_rate:.0%}")
         rows.append(row)
-    sources = (
-        "; ".join(f"`{name}`: {measured['source']}" for name, measured in found.items()) if lengths == "real" else ""
-    )
+    sources = "; ".join(f"`{name}`: {measured['source']}" for name, measured in found.items())
+    closing = f"Texts: {sources}.\n" if lengths == "real" else ""
     title = f"## Training step, {lengths} lengths: ms, median (lowest–highest)\n"
-    return "\n".join([title, _table(header, rows), f"Texts: {sources}.\n"])
+    return "\n".join([title, _table(header, rows), closing])
 
 
 def _inference(measurements: dict[str, Any]) -> str:
