@@ -48,7 +48,7 @@ def recurrent_network(dtype: npt.DTypeLike, cell: Cell, units: int, *, one_hot: 
 
 
 def order_sensitive(dtype: npt.DTypeLike) -> Network:
-    """A network whose logits tell every token and its place apart: mean pooling of nothing but embeddings does not."""
+    """Return a network whose logits tell every token and its place apart, which a mean of embeddings does not."""
     return recurrent_network(dtype, Cell("gru"), 6, one_hot=False, pooling="last")
 
 
