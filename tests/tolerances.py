@@ -16,6 +16,8 @@ NATIVE_FLOAT32 = 3e-6
 # float32 products on AMX: each factor is two bfloat16 halves, 16 bits together, so a product is good to 1.1e-5.
 NATIVE_FLOAT32_SPLIT = 5e-5
 NATIVE_FLOAT64 = 2e-14
+# Factors of 8 bits: each product is good to 4e-3 (2^-8), and errors add up over a few steps.
+NATIVE_BF16 = 4e-2
 
 # Activations over [-20, 20], absolute; float: reciprocal and polynomial, see cpp/simd/activations.h.
 LOGISTIC_FLOAT32 = 1.5e-7

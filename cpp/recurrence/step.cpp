@@ -32,8 +32,9 @@ const StepKernels<T>& pick(const StepKernels<float>& single, const StepKernels<d
 }
 
 #if defined(__x86_64__)
-// A tile is 32 deep: a recurrence of fewer units would leave most of it empty.
-constexpr std::int64_t kTileUnits = 32;
+// Below, a step on tiles takes as long as on the vector unit or longer (32 units: LSTM 0.35 against 0.35 ms,
+// simple RNN 0.11 against 0.09 ms a forward; 48 units, GRU: 0.49 against 0.54 ms).
+constexpr std::int64_t kTileUnits = 48;
 
 template <class T>
 const StepKernels<T>& amx_steps([[maybe_unused]] Precision precision) {

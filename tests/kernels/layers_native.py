@@ -62,7 +62,9 @@ def random_problem(
     return Problem(cell, layers, rows, token_ids, embedding, rng.normal(size=(n_rows, directions * units)), d_final)
 
 
-def run_native(problem: Problem, dtype: npt.DTypeLike, *, backward: bool = True) -> Named:
+def run_native(
+    problem: Problem, dtype: npt.DTypeLike, *, backward: bool = True, precision: native.Precision = "float32"
+) -> Named:
     """Every output and gradient by name."""
 
     def cast(array):
@@ -75,7 +77,7 @@ def run_native(problem: Problem, dtype: npt.DTypeLike, *, backward: bool = True)
     weights = [native.Weights(cast(p.kernel), cast(p.recurrent_kernel), cast(p.bias)) for p in problem.layers]
     initial = [native.State(cast(p.h0), cast(p.c0) if cell.has_cell_state else None) for p in problem.layers]
     shared = (inputs, problem.batch_sizes, problem.n_sequences, weights)
-    forward = native.layer_forward(cell, *shared, initial=initial, training=backward)
+    forward = native.layer_forward(cell, *shared, initial=initial, training=backward, precision=precision)
     result = {"hidden": forward.hidden}
     for d, state in enumerate(forward.final):
         result |= {f"h_n {d}": state.h, f"c_n {d}": state.c}
@@ -89,6 +91,7 @@ def run_native(problem: Problem, dtype: npt.DTypeLike, *, backward: bool = True)
             d_final,
             initial=initial,
             initial_gradient=True,
+            precision=precision,
         )
         result["inputs"] = gradients.inputs
         for d, g in enumerate(gradients.directions):

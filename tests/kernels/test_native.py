@@ -1,5 +1,7 @@
 """The native layer against the reference: every instruction set, dtype, cell and size around the lane width."""
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from tests.kernels.layers import CELLS, cell_id
@@ -9,6 +11,7 @@ from tests.tolerances import (
     FINITE_DIFFERENCE,
     FINITE_DIFFERENCE_STEP,
     LOGISTIC_FLOAT32,
+    NATIVE_BF16,
     NATIVE_FLOAT32,
     NATIVE_FLOAT32_SPLIT,
     NATIVE_FLOAT64,
@@ -55,13 +58,31 @@ def test_token_inputs_match_the_reference(instruction_set, dtype, cell, kind, vo
 
 
 @cells
+@dtypes
 @pytest.mark.parametrize("directions", [1, 2])
-def test_large_batches_shared_by_threads_match_the_reference(cell, directions):
-    lengths = tuple(range(24, -1, -1))
-    problem = random_problem(cell, 48, lengths, directions=directions, input_size=20)
-    expected = run_reference(problem)
+def test_large_batches_shared_by_threads_match_the_reference(instruction_set, dtype, cell, directions):
+    """Up to 40 sequences at a timestep; several chunks of rows; units that fill neither vectors nor tiles."""
+    problem, expected = cached_large_reference(cell, directions)
     native.set_thread_count(4)
-    assert_close(run_native(problem, np.float64), expected, NATIVE_FLOAT64)
+    assert_close(run_native(problem, dtype), expected, tolerance(dtype, instruction_set))
+
+
+@lru_cache(maxsize=12)
+def cached_large_reference(cell, directions):
+    lengths = tuple(range(20, -1, -1)) * 2
+    problem = random_problem(cell, 56, lengths, directions=directions, input_size=20)
+    return problem, run_reference(problem)
+
+
+@cells
+def test_bfloat16_is_close_where_the_processor_has_it(instruction_set, cell):
+    problem, expected = cached_reference(cell, 64, LENGTHS, "dense", 0)
+    rounded = run_native(problem, np.float32, precision="bf16")
+    # A relu whose argument is rounded across 0 changes a gradient as a whole: there only the forward is compared.
+    names = [name for name in expected if cell.activation == "tanh" or name.startswith(("hidden", "h_n", "c_n"))]
+    assert_close({n: rounded[n] for n in names}, {n: expected[n] for n in names}, NATIVE_BF16)
+    same = rounded["hidden"].tobytes() == run_native(problem, np.float32)["hidden"].tobytes()
+    assert same == (instruction_set != "amx")
 
 
 @cells

@@ -26,7 +26,7 @@ def same_bits(a, b) -> list[str]:
     ("kind", "vocabulary"), [("dense", 0), ("embedding", 50), ("embedding", 2000), ("one-hot", 50)]
 )
 def test_threads_do_not_change_a_bit(cell, directions, kind, vocabulary):
-    problem = random_problem(cell, 40, LENGTHS, directions=directions, input_size=24, kind=kind, vocabulary=vocabulary)
+    problem = random_problem(cell, 56, LENGTHS, directions=directions, input_size=24, kind=kind, vocabulary=vocabulary)
     results = []
     for n in (1, 2, 8):
         native.set_thread_count(n)
@@ -36,7 +36,7 @@ def test_threads_do_not_change_a_bit(cell, directions, kind, vocabulary):
 
 
 @cells
-@pytest.mark.parametrize("units", [8, 17, 40])
+@pytest.mark.parametrize("units", [8, 17, 56])
 def test_a_sequence_alone_is_the_sequence_in_a_batch(instruction_set, cell, units):
     problem = random_problem(cell, units, LENGTHS, kind="embedding", vocabulary=30, input_size=20)
     together = run_native(problem, np.float32, backward=False)
@@ -56,7 +56,7 @@ def test_a_sequence_alone_is_the_sequence_in_a_batch(instruction_set, cell, unit
 @cells
 def test_looked_up_products_are_the_products(instruction_set, cell):
     """An embedding is folded into a table exactly when the vocabulary is not larger than the batch."""
-    problem = random_problem(cell, 17, (9, 8, 8, 3, 0), kind="embedding", vocabulary=28, input_size=37)
+    problem = random_problem(cell, 56, (9, 8, 8, 3, 0), kind="embedding", vocabulary=28, input_size=37)
     folded = run_native(problem, np.float32, backward=False)
     problem.embedding = np.concatenate([problem.embedding, problem.embedding])
     unfolded = run_native(problem, np.float32, backward=False)
@@ -82,7 +82,7 @@ def test_inference_is_training_without_keeping(cell):
 
 def test_calls_from_several_threads_do_not_meet():
     native.set_thread_count(2)
-    problems = [random_problem(cell, 40, LENGTHS, input_size=24, seed=i) for i, cell in enumerate(CELLS)]
+    problems = [random_problem(cell, 56, LENGTHS, input_size=24, seed=i) for i, cell in enumerate(CELLS)]
     expected = [run_native(problem, np.float32) for problem in problems]
     differing: list[str] = []
 

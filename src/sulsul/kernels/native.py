@@ -7,6 +7,7 @@ int64.
 Layouts, equations and the packed batch are those of :mod:`sulsul.kernels.reference`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from sulsul.kernels.cell import Cell
 Array = Any  # numpy.ndarray, torch.Tensor, …: no common static type exists
 Allocate = Callable[[tuple[int, ...]], Array]
 Precision = Literal["float32", "bf16"]
+_ALIGNMENT_BYTES = 64
+
 InstructionSet = Literal["scalar", "avx2", "avx512", "amx"]
 
 
@@ -300,7 +303,15 @@ def _n_rows(inputs: Array | Tokens) -> int:
 
 def _numpy_like(kernel: Array) -> Allocate:
     dtype = np.asarray(kernel).dtype
-    return lambda shape: np.empty(shape, dtype=dtype)
+    return lambda shape: _aligned_empty(shape, dtype)
+
+
+def _aligned_empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    # NumPy aligns to 16 bytes. With rows across cache lines a training step took a third longer.
+    size_bytes = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size_bytes + _ALIGNMENT_BYTES, dtype=np.uint8)
+    start = -memory.ctypes.data % _ALIGNMENT_BYTES
+    return memory[start : start + size_bytes].view(dtype).reshape(shape)
 
 
 def _empty_state(cell: Cell, n_sequences: int, units: int, empty: Allocate) -> State:
