@@ -54,7 +54,7 @@ void BatchNorm<T>::measure(const Pass& pass, const T* x) {
 }
 
 template <class T>
-LayerInput<T> BatchNorm<T>::forward(const Pass& pass, const LayerInput<T>& input) {
+SequenceInput<T> BatchNorm<T>::forward(const Pass& pass, const SequenceInput<T>& input) {
   const std::int64_t rows = pass.batch.rows();
   if (rows == 0) return input;
   mean_ = pass.scratch.array<T>(size_);
@@ -81,7 +81,7 @@ LayerInput<T> BatchNorm<T>::forward(const Pass& pass, const LayerInput<T>& input
 // With s = gamma / deviation and x̂ = (x - mean) / deviation:
 // dx = s (d - mean(d) - x̂ mean(d x̂)), d_beta = sum(d), d_gamma = sum(d x̂).
 template <class T>
-void BatchNorm<T>::backward(const Pass& pass, const LayerInput<T>& input, const T* d_output,
+void BatchNorm<T>::backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                             const InputGradient<T>& d_input) {
   const std::int64_t rows = pass.batch.rows();
   T* d_gamma = parameters_.gamma->gradient;

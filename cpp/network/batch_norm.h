@@ -21,8 +21,8 @@ class BatchNorm final : public SequenceLayer<T> {
       : parameters_(parameters), size_(size), momentum_(momentum), epsilon_(epsilon) {}
 
   std::int64_t output_size() const override { return size_; }
-  LayerInput<T> forward(const Pass& pass, const LayerInput<T>& input) override;
-  void backward(const Pass& pass, const LayerInput<T>& input, const T* d_output,
+  SequenceInput<T> forward(const Pass& pass, const SequenceInput<T>& input) override;
+  void backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                 const InputGradient<T>& d_input) override;
 
  private:

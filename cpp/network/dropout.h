@@ -36,10 +36,10 @@ class SequenceDropout final : public SequenceLayer<T> {
   SequenceDropout(double rate, DropoutIndex index, std::int64_t size) : dropout_(rate, index), size_(size) {}
 
   std::int64_t output_size() const override { return size_; }
-  LayerInput<T> forward(const Pass& pass, const LayerInput<T>& input) override {
+  SequenceInput<T> forward(const Pass& pass, const SequenceInput<T>& input) override {
     return dense_rows(dropout_.forward(pass, pass.batch.rows() * size_, input.rows), size_);
   }
-  void backward(const Pass& pass, const LayerInput<T>&, const T* d_output,
+  void backward(const Pass& pass, const SequenceInput<T>&, const T* d_output,
                 const InputGradient<T>& d_input) override {
     if (d_input.rows) dropout_.backward(pass.batch.rows() * size_, d_output, d_input.rows);
   }

@@ -18,23 +18,10 @@ void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* r
 }
 
 template <class T>
-LayerInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_rows) {
+const T* embedded_rows(const Input<T>& input, const Pass& pass) {
   const std::int64_t n = pass.batch.rows(), size = input.size;
   const std::int64_t* token_ids = pass.batch.token_ids();
-  if (input.kind == InputKind::raw_ids) {
-    T* features = pass.scratch.array<T>(n * size);
-    for (std::int64_t i = 0; i < n * size; ++i) features[i] = static_cast<T>(token_ids[i]);
-    return dense_rows<T>(features, size);
-  }
-  const T* table = input.embedding ? input.embedding->values : nullptr;
-  if (!as_rows) {
-    LayerInput<T> tokens;
-    tokens.token_ids = token_ids;
-    tokens.embedding = table;
-    tokens.vocabulary_size = input.vocabulary_size;
-    tokens.size = size;
-    return tokens;
-  }
+  const T* table = input.table();
   T* rows = pass.scratch.array<T>(n * size);
   for_row_ranges(n, n * size, [&](std::int64_t, std::int64_t first, std::int64_t end) {
     for (std::int64_t i = first; i < end; ++i) {
@@ -42,7 +29,23 @@ LayerInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_rows) 
       std::copy(source, source + size, rows + i * size);
     }
   });
-  return dense_rows<T>(rows, size);
+  return rows;
+}
+
+template <class T>
+SequenceInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_rows) {
+  if (input.kind == InputKind::raw_ids) {
+    const std::int64_t n = pass.batch.rows() * input.size;
+    const std::int64_t* token_ids = pass.batch.token_ids();
+    T* features = pass.scratch.array<T>(n);
+    for (std::int64_t i = 0; i < n; ++i) features[i] = static_cast<T>(token_ids[i]);
+    return dense_rows<T>(features, input.size);
+  }
+  if (as_rows) return dense_rows<T>(embedded_rows(input, pass), input.size);
+  SequenceInput<T> tokens;
+  tokens.tokens = &input;
+  tokens.size = input.size;
+  return tokens;
 }
 
 // Columns are shared among threads, so that every sum runs over the rows in order.
@@ -65,7 +68,8 @@ void scatter_embedding_gradient(const Input<T>& input, const Pass& pass, const T
 #define SULSUL_INSTANTIATE(T)                                                                   \
   template void gather<T>(const Input<T>&, const TextTable&, const std::int64_t*, std::int64_t, \
                           PackedTexts*);                                                        \
-  template LayerInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                     \
+  template const T* embedded_rows<T>(const Input<T>&, const Pass&);                             \
+  template SequenceInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                  \
   template void scatter_embedding_gradient<T>(const Input<T>&, const Pass&, const T*);
 SULSUL_INSTANTIATE(float)
 SULSUL_INSTANTIATE(double)

@@ -3,7 +3,6 @@
 
 #include "network/parameter.h"
 #include "network/pass.h"
-#include "recurrence/layer.h"
 
 namespace sulsul {
 
@@ -15,6 +14,8 @@ struct Input {
   std::int64_t vocabulary_size = 0;
   std::int64_t size = 0;              // features per timestep; one-hot: vocabulary_size
   Parameter<T>* embedding = nullptr;  // (vocabulary_size, size)
+
+  const T* table() const { return embedding ? embedding->values : nullptr; }
 };
 
 // Packs the texts as the input needs them; see PackedTexts.
@@ -22,10 +23,9 @@ template <class T>
 void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
             PackedTexts* batch);
 
-// The packed batch as a layer's input. `as_rows`: embedded rows instead of tokens, for a layer that looks
-// nothing up.
+// The embedded tokens (N, size), which last as long as the pass.
 template <class T>
-LayerInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_rows);
+const T* embedded_rows(const Input<T>& input, const Pass& pass);
 
 // Gradient of the embedding from that of its rows (N, size).
 template <class T>

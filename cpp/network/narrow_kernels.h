@@ -11,6 +11,7 @@ namespace sulsul {
 
 // Units are padded with zeros to a width of 4 or 8, and so are the rows they are read from and written to.
 constexpr std::int64_t kNarrowUnits = 8;
+constexpr std::int64_t kMostLanes = 16;
 
 inline std::int64_t narrow_width(std::int64_t units) { return units <= 4 ? 4 : 8; }
 
@@ -28,8 +29,11 @@ struct NarrowBlock {
   const std::int64_t* offsets = nullptr;  // rows before each timestep
   std::int64_t first = 0;
   std::int64_t sequences = 0;
-  std::int64_t timesteps = 0;               // of the longest of them
-  const std::int64_t* token_ids = nullptr;  // (N): what indexes rows of a table; nullptr: the packed row does
+  std::int64_t timesteps = 0;  // of the longest of them
+  // Tokens and length of each, if a row of a table is looked up for a token; else the packed row's number is.
+  const std::int32_t* tokens[kMostLanes] = {};
+  std::int64_t lengths[kMostLanes] = {};
+  bool by_token = false;
   bool reverse = false;
 };
 

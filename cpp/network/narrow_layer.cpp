@@ -10,7 +10,6 @@ namespace {
 // Rows of a batch below which a second thread costs more than it brings.
 constexpr std::int64_t kSerialRows = 2048;
 constexpr std::int64_t kMostTasks = 8;
-constexpr std::int64_t kMostLanes = 16;
 
 template <class F>
 void for_tasks(std::int64_t n, std::int64_t rows, const F& f) {
@@ -24,41 +23,33 @@ void for_tasks(std::int64_t n, std::int64_t rows, const F& f) {
 }  // namespace
 
 template <class T>
-struct NarrowLayer<T>::Plan {
-  std::int64_t lanes, n_blocks, n_tasks;
-  bool folds;  // the vocabulary's products are looked up, and their gradient has a table in each task
-
-  // Tasks take turns, forwards and backwards: the blocks' lengths fall.
-  template <class F>
-  void for_blocks(std::int64_t task, const F& f) const {
-    for (std::int64_t round = 0; round * n_tasks < n_blocks; ++round) {
-      const std::int64_t index = round * n_tasks + (round % 2 == 0 ? task : n_tasks - 1 - task);
-      if (index < n_blocks) f(index);
-    }
-  }
-};
-
-template <class T>
-typename NarrowLayer<T>::Plan NarrowLayer<T>::plan(const Pass& pass, const LayerInput<T>& input) {
-  Plan plan;
-  plan.lanes = narrow_kernels<T>().lanes;
-  plan.n_blocks = (pass.batch.nonempty() + plan.lanes - 1) / plan.lanes;
-  plan.n_tasks = std::clamp<std::int64_t>(plan.n_blocks / 2, 1, kMostTasks);
-  plan.folds = input.token_ids != nullptr && input.vocabulary_size * plan.n_tasks <= pass.batch.rows();
-  return plan;
+void NarrowLayer<T>::make_plan(const Pass& pass, const SequenceInput<T>& input) {
+  plan_.lanes = narrow_kernels<T>().lanes;
+  plan_.n_blocks = (pass.batch.nonempty() + plan_.lanes - 1) / plan_.lanes;
+  plan_.n_tasks = std::clamp<std::int64_t>(plan_.n_blocks / 2, 1, kMostTasks);
+  plan_.by_token =
+      input.tokens != nullptr && input.tokens->vocabulary_size * plan_.n_tasks <= pass.batch.rows();
+  plan_.state_size = width() * plan_.lanes;
+  rows_ = input.rows;
+  if (input.tokens && input.tokens->embedding && !plan_.by_token) rows_ = embedded_rows(*input.tokens, pass);
 }
 
+// Memory for what forward leaves.
 template <class T>
-NarrowBlock NarrowLayer<T>::block(const Pass& pass, const Plan& plan, std::int64_t index, int direction) {
-  const PackedShape shape = pass.batch.shape();
-  NarrowBlock block;
-  block.batch_sizes = shape.batch_sizes;
-  block.offsets = pass.batch.offsets();
-  block.first = index * plan.lanes;
-  block.sequences = std::min(plan.lanes, pass.batch.nonempty() - block.first);
-  block.timesteps = pass.batch.length(block.first);
-  block.reverse = direction > 0;
-  return block;
+void NarrowLayer<T>::prepare(const Pass& pass) {
+  const PackedTexts& batch = pass.batch;
+  state_starts_ = pass.scratch.array<std::int64_t>(plan_.n_blocks + 1);
+  state_starts_[0] = 0;
+  for (std::int64_t i = 0; i < plan_.n_blocks; ++i) {
+    state_starts_[i + 1] = state_starts_[i] + batch.length(i * plan_.lanes) * plan_.state_size;
+  }
+  for (int d = 0; d < directions() && pass.training; ++d) {
+    states_[d] = pass.scratch.array<T>(state_starts_[plan_.n_blocks]);
+  }
+  const std::int64_t n = batch.sequences() * output_size();
+  hidden_ = final_only_ ? nullptr : pass.scratch.array<T>(batch.rows() * output_size());
+  final_ = final_only_ ? pass.scratch.array<T>(n) : nullptr;
+  if (final_only_) std::fill(final_, final_ + n, T(0));
 }
 
 template <class T>
@@ -77,185 +68,142 @@ NarrowWeights<T> NarrowLayer<T>::weights(int direction) const {
   return w;
 }
 
-// x W + b: rows of width(), by token or by packed row.
 template <class T>
-const T* NarrowLayer<T>::input_products(const Pass& pass, const LayerInput<T>& input, bool by_token,
-                                        int direction, ScratchFrame& scratch) {
-  const std::int64_t units = cell_.units;
-  const T* kernel = directions_[direction].kernel->values;
-  const T* bias = directions_[direction].bias->values;
-  const std::int64_t n = by_token ? input.vocabulary_size : pass.batch.rows();
-  T* products = scratch.array<T>(n * width());
-  if (units < width()) std::fill(products, products + n * width(), T(0));
-  if (input.one_hot()) {
-    for (std::int64_t i = 0; i < n; ++i) {
-      const T* row = kernel + (by_token ? i : input.token_ids[i]) * units;
-      for (std::int64_t u = 0; u < units; ++u) products[i * width() + u] = row[u] + bias[u];
-    }
-    return products;
+NarrowBlock NarrowLayer<T>::block(const Pass& pass, std::int64_t index, int direction) const {
+  const PackedTexts& batch = pass.batch;
+  NarrowBlock block;
+  block.batch_sizes = batch.shape().batch_sizes;
+  block.offsets = batch.offsets();
+  block.first = index * plan_.lanes;
+  block.sequences = std::min(plan_.lanes, batch.nonempty() - block.first);
+  block.timesteps = batch.length(block.first);
+  block.reverse = direction > 0;
+  block.by_token = plan_.by_token;
+  for (std::int64_t i = 0; i < block.sequences && plan_.by_token; ++i) {
+    block.tokens[i] = batch.tokens(block.first + i);
+    block.lengths[i] = batch.length(block.first + i);
   }
-  kernel_[direction].pack(input.size, units, kernel, units, false, pass.precision);
-  matmul(n, by_token ? input.embedding : rows_, input.size, kernel_[direction], bias, false, products,
-         width());
-  return products;
+  return block;
 }
 
 template <class T>
-LayerInput<T> NarrowLayer<T>::forward(const Pass& pass, const LayerInput<T>& input) {
-  const PackedTexts& batch = pass.batch;
-  const Plan plan = this->plan(pass, input);
-  const std::int64_t units = cell_.units, state_size = width() * plan.lanes;
-  rows_ = input.rows;
-  if (!plan.folds && input.embedding) {
-    T* rows = pass.scratch.array<T>(batch.rows() * input.size);
-    for (std::int64_t i = 0; i < batch.rows(); ++i) {
-      const T* row = input.embedding + input.token_ids[i] * input.size;
-      std::copy(row, row + input.size, rows + i * input.size);
-    }
-    rows_ = rows;
+void NarrowLayer<T>::forward_block(const Pass& pass, const NarrowWeights<T>& weights, std::int64_t index,
+                                   int direction, const T* products) const {
+  const NarrowBlock block = this->block(pass, index, direction);
+  alignas(64) T final[kNarrowUnits * kMostLanes];
+  NarrowForward<T> call;
+  call.source = products;
+  call.units = cell_.units;
+  call.states = pass.training ? states_[direction] + state_starts_[index] : nullptr;
+  call.hidden = hidden_ ? hidden_ + direction * cell_.units : nullptr;
+  call.hidden_stride = output_size();
+  call.final = final_ ? final : nullptr;
+  narrow_kernels<T>().forward(weights, block, call);
+  for (std::int64_t i = 0; i < block.sequences && final_; ++i) {
+    T* row = final_ + (block.first + i) * output_size() + direction * cell_.units;
+    for (std::int64_t u = 0; u < cell_.units; ++u) row[u] = final[u * plan_.lanes + i];
   }
-  state_starts_ = pass.scratch.array<std::int64_t>(plan.n_blocks + 1);
-  state_starts_[0] = 0;
-  for (std::int64_t i = 0; i < plan.n_blocks; ++i) {
-    state_starts_[i + 1] = state_starts_[i] + batch.length(i * plan.lanes) * state_size;
-  }
-  const bool with_rows = !final_only_;
-  T* hidden = with_rows ? pass.scratch.array<T>(batch.rows() * output_size()) : nullptr;
-  final_ = final_only_ ? pass.scratch.array<T>(batch.sequences() * output_size()) : nullptr;
-  if (final_) std::fill(final_, final_ + batch.sequences() * output_size(), T(0));
-  for (int d = 0; d < directions() && pass.training; ++d) {
-    states_[d] = pass.scratch.array<T>(state_starts_[plan.n_blocks]);
-  }
+}
+
+template <class T>
+SequenceInput<T> NarrowLayer<T>::forward(const Pass& pass, const SequenceInput<T>& input) {
+  make_plan(pass, input);
+  prepare(pass);
   ScratchFrame scratch;
+  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token);
   for (int d = 0; d < directions(); ++d) {
     const NarrowWeights<T> w = weights(d);
-    NarrowForward<T> call;
-    call.source = input_products(pass, input, plan.folds, d, scratch);
-    call.hidden = with_rows ? hidden + d * units : nullptr;
-    call.hidden_stride = output_size();
-    call.units = units;
-    for_tasks(plan.n_blocks, batch.rows(), [&](std::int64_t index) {
-      NarrowBlock block = this->block(pass, plan, index, d);
-      NarrowForward<T> own = call;
-      alignas(64) T final[kNarrowUnits * kMostLanes];
-      if (plan.folds) block.token_ids = input.token_ids;
-      if (pass.training) own.states = states_[d] + state_starts_[index];
-      if (final_) own.final = final;
-      narrow_kernels<T>().forward(w, block, own);
-      for (std::int64_t i = 0; i < block.sequences && final_; ++i) {
-        T* row = final_ + (block.first + i) * output_size() + d * units;
-        for (std::int64_t u = 0; u < units; ++u) row[u] = final[u * plan.lanes + i];
-      }
+    const T* products = source.products(directions_[d], kernel_[d], scratch);
+    // The same tasks as in the backward: each thread finds in its cache what it left there.
+    for_tasks(plan_.n_tasks, pass.batch.rows(), [&](std::int64_t task) {
+      plan_.for_blocks(task, [&](std::int64_t index) { forward_block(pass, w, index, d, products); });
     });
   }
-  return dense_rows<T>(hidden, output_size());
+  return dense_rows<T>(hidden_, output_size());
 }
 
-// Gradients of the recurrent kernel, and of x W into d_source: by token its tasks' tables are summed there.
 template <class T>
-void NarrowLayer<T>::run_backward(const Pass& pass, const Plan& plan, int d, const T* d_output,
-                                  const std::int64_t* token_ids, T* d_source, std::int64_t d_source_size) {
-  const std::int64_t units = cell_.units, n = width(), sums_size = n * n * plan.lanes;
-  const NarrowWeights<T> w = weights(d);
-  ScratchFrame scratch;
-  T* sums = scratch.array<T>(plan.n_tasks * sums_size);
-  T* tables = token_ids ? scratch.array<T>(plan.n_tasks * d_source_size) : nullptr;
-  const T* d_rows = nullptr;
-  if (!final_only_) {
-    T* own = scratch.array<T>(pass.batch.rows() * n);
-    std::fill(own, own + pass.batch.rows() * n, T(0));
-    for (std::int64_t i = 0; i < pass.batch.rows(); ++i) {
-      const T* row = d_output + i * output_size() + d * units;
-      std::copy(row, row + units, own + i * n);
-    }
-    d_rows = own;
+void NarrowLayer<T>::backward_block(const Pass& pass, const NarrowWeights<T>& weights, std::int64_t index,
+                                    int direction, NarrowBackward<T> call) const {
+  const NarrowBlock block = this->block(pass, index, direction);
+  alignas(64) T d_final[kNarrowUnits * kMostLanes] = {};
+  for (std::int64_t i = 0; i < block.sequences && final_only_; ++i) {
+    const T* row = d_final_ + (block.first + i) * output_size() + direction * cell_.units;
+    for (std::int64_t u = 0; u < cell_.units; ++u) d_final[u * plan_.lanes + i] = row[u];
   }
-  for_tasks(plan.n_tasks, pass.batch.rows(), [&](std::int64_t task) {
-    NarrowBackward<T> call;
-    alignas(64) T d_final[kNarrowUnits * kMostLanes];
-    call.d_hidden = d_rows;
-    call.d_source = token_ids ? tables + task * d_source_size : d_source;
-    call.d_recurrent = sums + task * sums_size;
-    std::fill(call.d_recurrent, call.d_recurrent + sums_size, T(0));
-    if (token_ids) std::fill(call.d_source, call.d_source + d_source_size, T(0));
-    plan.for_blocks(task, [&](std::int64_t index) {
-      NarrowBlock block = this->block(pass, plan, index, d);
-      block.token_ids = token_ids;
-      call.states = states_[d] + state_starts_[index];
-      if (final_only_) {
-        std::fill(d_final, d_final + n * plan.lanes, T(0));
-        for (std::int64_t i = 0; i < block.sequences; ++i) {
-          const T* row = d_final_ + (block.first + i) * output_size() + d * units;
-          for (std::int64_t u = 0; u < units; ++u) d_final[u * plan.lanes + i] = row[u];
-        }
-        call.d_final = d_final;
+  call.states = states_[direction] + state_starts_[index];
+  call.d_final = final_only_ ? d_final : nullptr;
+  narrow_kernels<T>().backward(weights, block, call);
+}
+
+// A direction's share of d_output, with zeros behind the units.
+template <class T>
+const T* NarrowLayer<T>::padded_gradient(const Pass& pass, int direction, const T* d_output,
+                                         ScratchFrame& scratch) const {
+  const std::int64_t n = pass.batch.rows();
+  T* padded = scratch.array<T>(n * width());
+  std::fill(padded, padded + n * width(), T(0));
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T* row = d_output + i * output_size() + direction * cell_.units;
+    std::copy(row, row + cell_.units, padded + i * width());
+  }
+  return padded;
+}
+
+template <class T>
+void NarrowLayer<T>::sum_recurrent_gradient(int direction, const T* sums) const {
+  const std::int64_t units = cell_.units, n = width(), task_size = n * plan_.state_size;
+  T* gradient = directions_[direction].recurrent_kernel->gradient;
+  for (std::int64_t k = 0; k < units; ++k) {
+    for (std::int64_t u = 0; u < units; ++u) {
+      T total = 0;
+      for (std::int64_t task = 0; task < plan_.n_tasks; ++task) {
+        const T* lanes = sums + task * task_size + (k * n + u) * plan_.lanes;
+        for (std::int64_t lane = 0; lane < plan_.lanes; ++lane) total += lanes[lane];
       }
-      narrow_kernels<T>().backward(w, block, call);
-    });
+      gradient[k * units + u] = total;
+    }
+  }
+}
+
+// Gradients of the recurrent kernel, and of the products.
+template <class T>
+void NarrowLayer<T>::backward_direction(const Pass& pass, int direction, const T* d_output, T* d_products,
+                                        std::int64_t d_products_size) const {
+  const NarrowWeights<T> w = weights(direction);
+  const std::int64_t sums_size = width() * plan_.state_size;
+  ScratchFrame scratch;
+  T* sums = scratch.array<T>(plan_.n_tasks * sums_size);
+  T* tables = plan_.by_token ? scratch.array<T>(plan_.n_tasks * d_products_size) : nullptr;
+  NarrowBackward<T> call;
+  if (!final_only_) call.d_hidden = padded_gradient(pass, direction, d_output, scratch);
+  for_tasks(plan_.n_tasks, pass.batch.rows(), [&](std::int64_t task) {
+    NarrowBackward<T> own = call;
+    own.d_source = tables ? tables + task * d_products_size : d_products;
+    own.d_recurrent = sums + task * sums_size;
+    std::fill(own.d_recurrent, own.d_recurrent + sums_size, T(0));
+    if (tables) std::fill(own.d_source, own.d_source + d_products_size, T(0));
+    plan_.for_blocks(task, [&](std::int64_t index) { backward_block(pass, w, index, direction, own); });
   });
-  T* d_recurrent = directions_[d].recurrent_kernel->gradient;
-  for (std::int64_t i = 0; i < units * units; ++i) {
-    T total = 0;
-    for (std::int64_t task = 0; task < plan.n_tasks; ++task) {
-      const T* lanes = sums + task * sums_size + (i / units * n + i % units) * plan.lanes;
-      for (std::int64_t lane = 0; lane < plan.lanes; ++lane) total += lanes[lane];
-    }
-    d_recurrent[i] = total;
-  }
-  if (token_ids == nullptr) return;
-  std::copy(tables, tables + d_source_size, d_source);
-  for (std::int64_t task = 1; task < plan.n_tasks; ++task) {
-    step_kernels<T>().add_matrix(1, d_source_size, tables + task * d_source_size, d_source_size, d_source,
-                                 d_source_size);
+  sum_recurrent_gradient(direction, sums);
+  if (tables == nullptr) return;
+  std::copy(tables, tables + d_products_size, d_products);
+  for (std::int64_t task = 1; task < plan_.n_tasks; ++task) {
+    step_kernels<T>().add_matrix(1, d_products_size, tables + task * d_products_size, d_products_size,
+                                 d_products, d_products_size);
   }
 }
 
-// From the gradient of x W, rows of width() by token or by packed row, to those of bias, kernel and inputs.
-// The first direction overwrites the inputs' gradient and the second adds to it.
 template <class T>
-void NarrowLayer<T>::add_kernel_gradients(const Pass& pass, const LayerInput<T>& input, bool by_token, int d,
-                                          const T* d_source, const InputGradient<T>& d_input) {
-  const std::int64_t units = cell_.units, n = by_token ? input.vocabulary_size : pass.batch.rows();
-  T* d_kernel = directions_[d].kernel->gradient;
-  T* d_bias = directions_[d].bias->gradient;
-  std::fill(d_bias, d_bias + units, T(0));
-  step_kernels<T>().add_rows(n, units, d_source, width(), d_bias);
-  if (input.one_hot()) {
-    std::fill(d_kernel, d_kernel + input.size * units, T(0));
-    if (by_token) {
-      step_kernels<T>().add_matrix(n, units, d_source, width(), d_kernel, units);
-    } else {
-      step_kernels<T>().scatter_add(n, units, input.token_ids, d_source, width(), d_kernel, units);
-    }
-    return;
-  }
-  const T* x = by_token ? input.embedding : rows_;
-  matmul_tn(input.size, units, n, x, input.size, d_source, width(), false, d_kernel, units, pass.precision);
-  if (d_input.rows == nullptr && d_input.embedding == nullptr) return;
-  const T* kernel = directions_[d].kernel->values;
-  kernel_transposed_[d].pack(units, input.size, kernel, units, true, pass.precision);
-  ScratchFrame scratch;
-  T* d_x = by_token ? d_input.embedding : d_input.rows;
-  const bool scatters = d_input.embedding && !by_token;
-  if (scatters) d_x = scratch.array<T>(n * input.size);
-  matmul(n, d_source, width(), kernel_transposed_[d], static_cast<const T*>(nullptr), d > 0 && !scatters, d_x,
-         input.size);
-  if (!scatters) return;
-  if (d == 0) std::fill(d_input.embedding, d_input.embedding + input.vocabulary_size * input.size, T(0));
-  step_kernels<T>().scatter_add(n, input.size, input.token_ids, d_x, input.size, d_input.embedding,
-                                input.size);
-}
-
-template <class T>
-void NarrowLayer<T>::backward(const Pass& pass, const LayerInput<T>& input, const T* d_output,
+void NarrowLayer<T>::backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                               const InputGradient<T>& d_input) {
-  const Plan plan = this->plan(pass, input);
-  const std::int64_t n_rows = plan.folds ? input.vocabulary_size : pass.batch.rows();
+  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token);
+  const std::int64_t size = source.n_rows() * width();
   ScratchFrame scratch;
-  T* d_source = scratch.array<T>(n_rows * width());
+  T* d_products = scratch.array<T>(size);
   for (int d = 0; d < directions(); ++d) {
-    run_backward(pass, plan, d, d_output, plan.folds ? input.token_ids : nullptr, d_source, n_rows * width());
-    add_kernel_gradients(pass, input, plan.folds, d, d_source, d_input);
+    backward_direction(pass, d, d_output, d_products, size);
+    source.gradients(d_products, directions_[d], kernel_transposed_[d], d > 0, d_input);
   }
 }
 

@@ -66,7 +66,7 @@ class Network {
   std::int64_t widest_ = 0;      // features of the widest packed rows with a gradient
   DropoutIndex n_dropouts_ = 0;
 
-  std::vector<LayerInput<T>> inputs_;  // of the pass: of every sequence layer and, last, of the pooling
+  std::vector<SequenceInput<T>> inputs_;  // of the pass: of every sequence layer and, last, of the pooling
 };
 
 }  // namespace sulsul

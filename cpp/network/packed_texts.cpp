@@ -56,43 +56,47 @@ void PackedTexts::sort_by_length(const TextTable& texts, const std::int64_t* row
   }
 }
 
-// Sequences from `first` on, at most kTransposed of them: in squares as long as all have tokens, which takes
-// a fifth of the time, then token by token. Returns the largest id; a negative one counts as large.
-std::uint32_t PackedTexts::gather_block(const std::int32_t* token_ids, std::int64_t first) {
-  const std::int64_t n = std::min(kTransposed, nonempty() - first);
-  const auto transpose = row_kernels<float>().transpose_ids;
-  std::uint32_t largest = 0;
-  std::int64_t t = 0;
-  while (n == kTransposed && lengths_[first + n - 1] >= t + kTransposed) {
-    const std::int32_t* sources[kTransposed];
-    std::int64_t* rows[kTransposed];
-    for (std::int64_t i = 0; i < kTransposed; ++i, ++t) {
-      sources[i] = token_ids + starts_[first + i] + t - i;
-      rows[i] = token_ids_.data() + offsets_[t] + first;
-    }
-    largest = std::max(largest, transpose(sources, rows));
-  }
-  for (std::int64_t k = first; k < first + n; ++k) {
-    const std::int32_t* tokens = token_ids + starts_[k];
-    for (std::int64_t i = t; i < lengths_[k]; ++i) {
-      largest = std::max(largest, static_cast<std::uint32_t>(tokens[i]));
-      token_ids_[offsets_[i] + k] = tokens[i];
-    }
-  }
-  return largest;
-}
-
 void PackedTexts::gather(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
                          std::int64_t vocabulary_size) {
   sort_by_length(texts, rows, n_rows);
-  token_ids_.resize(static_cast<std::size_t>(this->rows()));
+  texts_ = texts;
+  packed_ = false;
   std::uint32_t largest = 0;
-  for (std::int64_t first = 0; first < nonempty(); first += kTransposed) {
-    largest = std::max(largest, gather_block(texts.token_ids, first));
+  for (std::int64_t k = 0; k < nonempty(); ++k) {
+    largest = std::max(largest, row_kernels<float>().largest_id(lengths_[k], tokens(k)));
   }
   if (static_cast<std::int64_t>(largest) >= vocabulary_size && this->rows() > 0) {
     throw std::out_of_range("token id " + std::to_string(static_cast<std::int32_t>(largest)) +
                             " is outside the vocabulary of " + std::to_string(vocabulary_size));
+  }
+}
+
+const std::int64_t* PackedTexts::token_ids() const {
+  if (!packed_) {
+    token_ids_.resize(static_cast<std::size_t>(rows()));
+    for (std::int64_t first = 0; first < nonempty(); first += kIdSquare) pack_block(first);
+    packed_ = true;
+  }
+  return token_ids_.data();
+}
+
+// Sequences from `first` on, at most kIdSquare of them: in squares as long as all have tokens, which takes
+// half the time, then token by token.
+void PackedTexts::pack_block(std::int64_t first) const {
+  const std::int64_t n = std::min(kIdSquare, nonempty() - first);
+  std::int64_t t = 0;
+  while (n == kIdSquare && lengths_[first + n - 1] >= t + kIdSquare) {
+    const std::int32_t* sources[kIdSquare];
+    std::int64_t* rows[kIdSquare];
+    for (std::int64_t i = 0; i < kIdSquare; ++i) {
+      sources[i] = tokens(first + i) + t;
+      rows[i] = token_ids_.data() + offsets_[t + i] + first;
+    }
+    row_kernels<float>().transpose_ids(sources, rows);
+    t += kIdSquare;
+  }
+  for (std::int64_t k = first; k < first + n; ++k) {
+    for (std::int64_t i = t; i < lengths_[k]; ++i) token_ids_[offsets_[i] + k] = tokens(k)[i];
   }
 }
 
@@ -114,6 +118,7 @@ void PackedTexts::gather_features(const TextTable& texts, const std::int64_t* ro
   offsets_.assign(n_rows > 0 ? 2 : 1, 0);
   offsets_.back() = n_rows;
   std::fill(lengths_.begin(), lengths_.end(), 1);
+  packed_ = true;
 }
 
 }  // namespace sulsul

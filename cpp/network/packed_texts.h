@@ -18,7 +18,7 @@ struct TextTable {
 
 class PackedTexts {
  public:
-  // Packs the texts at `rows`; equal lengths keep the order of `rows`. Throws std::out_of_range for a row
+  // Takes the texts at `rows`; equal lengths keep the order of `rows`. Throws std::out_of_range for a row
   // that does not exist, offsets that fall or lie outside the token ids, or an id outside [0,
   // vocabulary_size).
   void gather(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
@@ -40,13 +40,21 @@ class PackedTexts {
   const std::int64_t* offsets() const { return offsets_.data(); }
   std::int64_t length(std::int64_t k) const { return lengths_[k]; }  // of packed sequence k, falling
   std::int64_t position(std::int64_t k) const { return order_[k]; }  // of packed sequence k among `rows`
-  const std::int64_t* token_ids() const { return token_ids_.data(); }
+  const std::int32_t* tokens(std::int64_t k) const {
+    return texts_.token_ids + starts_[k];
+  }  // length(k) of them
+
+  // All tokens in packed order (rows()), arranged by the first call.
+  const std::int64_t* token_ids() const;
 
  private:
   void sort_by_length(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows);
-  std::uint32_t gather_block(const std::int32_t* token_ids, std::int64_t first);
+  void pack_block(std::int64_t first) const;
 
-  std::vector<std::int64_t> batch_sizes_, offsets_{0}, lengths_, order_, starts_, token_ids_, places_;
+  TextTable texts_;
+  std::vector<std::int64_t> batch_sizes_, offsets_{0}, lengths_, order_, starts_, places_;
+  mutable std::vector<std::int64_t> token_ids_;
+  mutable bool packed_ = false;
 };
 
 }  // namespace sulsul

@@ -10,6 +10,19 @@ DirectionWeights<T> weights(const DirectionParameters<T>& parameters) {
   return {parameters.kernel->values, parameters.recurrent_kernel->values, parameters.bias->values};
 }
 
+template <class T>
+LayerInput<T> layer_input(const Pass& pass, const SequenceInput<T>& input) {
+  LayerInput<T> given;
+  given.rows = input.rows;
+  given.stride = given.size = input.size;
+  if (input.tokens) {
+    given.token_ids = pass.batch.token_ids();
+    given.embedding = input.tokens->table();
+    given.vocabulary_size = input.tokens->vocabulary_size;
+  }
+  return given;
+}
+
 // Columns [first, first + width) of a matrix with `stride` columns, to or from a matrix of their own.
 template <class T>
 void copy_block(std::int64_t rows, std::int64_t width, const T* from, std::int64_t from_stride, T* to,
@@ -22,13 +35,13 @@ void copy_block(std::int64_t rows, std::int64_t width, const T* from, std::int64
 }  // namespace
 
 template <class T>
-LayerInput<T> PanelLayer<T>::forward(const Pass& pass, const LayerInput<T>& input) {
+SequenceInput<T> PanelLayer<T>::forward(const Pass& pass, const SequenceInput<T>& input) {
   const std::int64_t rows = pass.batch.rows(), sequences = pass.batch.sequences(), units = cell_.units;
   const bool with_rows = pass.training || !final_only_;
   LayerForward<T> call;
   call.cell = cell_;
   call.batch = pass.batch.shape();
-  call.input = input;
+  call.input = layer_input(pass, input);
   call.directions = directions();
   call.precision = pass.precision;
   call.hidden = hidden_ = with_rows ? pass.scratch.array<T>(rows * output_size()) : nullptr;
@@ -58,13 +71,13 @@ LayerInput<T> PanelLayer<T>::forward(const Pass& pass, const LayerInput<T>& inpu
 }
 
 template <class T>
-void PanelLayer<T>::backward(const Pass& pass, const LayerInput<T>& input, const T* d_output,
+void PanelLayer<T>::backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                              const InputGradient<T>& d_input) {
   const std::int64_t sequences = pass.batch.sequences(), units = cell_.units;
   LayerBackward<T> call;
   call.cell = cell_;
   call.batch = pass.batch.shape();
-  call.input = input;
+  call.input = layer_input(pass, input);
   call.directions = directions();
   call.precision = pass.precision;
   call.hidden = hidden_;

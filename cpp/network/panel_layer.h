@@ -10,8 +10,8 @@ class PanelLayer final : public RecurrentLayer<T> {
  public:
   using RecurrentLayer<T>::RecurrentLayer;
 
-  LayerInput<T> forward(const Pass& pass, const LayerInput<T>& input) override;
-  void backward(const Pass& pass, const LayerInput<T>& input, const T* d_output,
+  SequenceInput<T> forward(const Pass& pass, const SequenceInput<T>& input) override;
+  void backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                 const InputGradient<T>& d_input) override;
 
  private:

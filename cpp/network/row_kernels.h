@@ -17,9 +17,10 @@ struct RowKernels {
   void (*sum_scaled)(std::int64_t n, T a, const T* x, T b, const T* y, T* out);  // out = a x + b y
   void (*hyperbolic_tangents)(std::int64_t n, T* x);                             // in place
 
-  // rows[t][k] = sources[k][t] for t and k below kTransposed. Returns the largest; a negative one counts as
-  // large.
-  std::uint32_t (*transpose_ids)(const std::int32_t* const* sources, std::int64_t* const* rows);
+  // The largest of n token ids; a negative one counts as large.
+  std::uint32_t (*largest_id)(std::int64_t n, const std::int32_t* ids);
+  // rows[t][k] = sources[k][t] for t and k below kIdSquare.
+  void (*transpose_ids)(const std::int32_t* const* sources, std::int64_t* const* rows);
 
   // keep[i] = whether element first + i is kept, by Philox; `first` is a multiple of kDropoutBlock.
   void (*draw_kept)(std::int64_t n, std::uint64_t first, std::uint32_t threshold, const std::uint32_t* key,
@@ -39,7 +40,7 @@ struct RowKernels {
 };
 
 constexpr std::int64_t kDropoutBlock = 64;
-constexpr std::int64_t kTransposed = 16;
+constexpr std::int64_t kIdSquare = 16;
 
 // For the active instruction set.
 template <class T>

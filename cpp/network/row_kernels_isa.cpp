@@ -1,4 +1,5 @@
 // Compiled once for each instruction set; the compiler makes vectors of the plain loops.
+#include "network/id_square.h"
 #include "network/philox.h"
 #include "network/row_kernels.h"
 #include "simd/activations.h"
@@ -58,64 +59,22 @@ void hyperbolic_tangents(std::int64_t n, T* x) {
   S::store(x + i, hyperbolic_tangent<S>(S::load(x + i, tail)), tail);
 }
 
-#if defined(SULSUL_ISA_AVX512)
-
-// Stage by stage elements of 32, 64, 128 and 256 bits of neighbouring vectors change places.
-std::uint32_t transpose_ids(const std::int32_t* const* sources, std::int64_t* const* rows) {
-  __m512i a[16], b[16], largest = _mm512_setzero_si512();
-#pragma GCC unroll 16
-  for (int k = 0; k < 16; ++k) {
-    a[k] = _mm512_loadu_si512(sources[k]);
-    largest = _mm512_max_epu32(largest, a[k]);
-  }
-#pragma GCC unroll 8
-  for (int k = 0; k < 16; k += 2) {
-    b[k] = _mm512_unpacklo_epi32(a[k], a[k + 1]);
-    b[k + 1] = _mm512_unpackhi_epi32(a[k], a[k + 1]);
-  }
-#pragma GCC unroll 4
-  for (int k = 0; k < 16; k += 4) {
-    a[k] = _mm512_unpacklo_epi64(b[k], b[k + 2]);
-    a[k + 1] = _mm512_unpackhi_epi64(b[k], b[k + 2]);
-    a[k + 2] = _mm512_unpacklo_epi64(b[k + 1], b[k + 3]);
-    a[k + 3] = _mm512_unpackhi_epi64(b[k + 1], b[k + 3]);
-  }
-  // a[4 i + j] now holds timesteps j, j + 4, j + 8 and j + 12 of the sources 4 i … 4 i + 3.
-#pragma GCC unroll 4
-  for (int j = 0; j < 4; ++j) {
-    const __m512i low = _mm512_shuffle_i32x4(a[j], a[j + 4], 0x44),
-                  high = _mm512_shuffle_i32x4(a[j], a[j + 4], 0xee);
-    const __m512i low2 = _mm512_shuffle_i32x4(a[j + 8], a[j + 12], 0x44);
-    const __m512i high2 = _mm512_shuffle_i32x4(a[j + 8], a[j + 12], 0xee);
-    b[j] = _mm512_shuffle_i32x4(low, low2, 0x88);
-    b[j + 4] = _mm512_shuffle_i32x4(low, low2, 0xdd);
-    b[j + 8] = _mm512_shuffle_i32x4(high, high2, 0x88);
-    b[j + 12] = _mm512_shuffle_i32x4(high, high2, 0xdd);
-  }
-#pragma GCC unroll 16
-  for (int t = 0; t < 16; ++t) {
-    _mm512_storeu_si512(rows[t], _mm512_cvtepi32_epi64(_mm512_castsi512_si256(b[t])));
-    _mm512_storeu_si512(rows[t] + 8, _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64(b[t], 1)));
-  }
-  return _mm512_reduce_max_epu32(largest);
-}
-
-#else
-
-std::uint32_t transpose_ids(const std::int32_t* const* sources, std::int64_t* const* rows) {
+std::uint32_t largest_id(std::int64_t n, const std::int32_t* ids) {
   std::uint32_t largest = 0;
-  for (std::int64_t k = 0; k < kTransposed; ++k) {
-    for (std::int64_t t = 0; t < kTransposed; ++t) {
-      const std::int32_t id = sources[k][t];
-      const auto size = static_cast<std::uint32_t>(id);
-      largest = size > largest ? size : largest;
-      rows[t][k] = id;
-    }
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto id = static_cast<std::uint32_t>(ids[i]);
+    largest = id > largest ? id : largest;
   }
   return largest;
 }
 
-#endif
+void transpose_ids(const std::int32_t* const* sources, std::int64_t* const* rows) {
+  alignas(64) std::int32_t square[kIdSquare][kIdSquare];
+  transpose_square(sources, square);
+  for (std::int64_t t = 0; t < kIdSquare; ++t) {
+    for (std::int64_t k = 0; k < kIdSquare; ++k) rows[t][k] = square[t][k];
+  }
+}
 
 // Element e of a block of 64 is word e / 16 of counter e % 16, so that words are stored as they come.
 static_assert(kDropoutBlock == 4 * kPhiloxLanes);
@@ -186,9 +145,19 @@ void normalise_backward(std::int64_t rows, std::int64_t columns, const T* __rest
 
 template <class T>
 constexpr RowKernels<T> table() {
-  return {&update_largest<T>,    &share_largest<T>,          &dot<T>,        &add_scaled<T>,
-          &sum_scaled<T>,        &hyperbolic_tangents<T>,    &transpose_ids, &draw_kept,
-          &keep_scaled<T>,       &add_squared_deviations<T>, &normalise<T>,  &add_deviation_products<T>,
+  return {&update_largest<T>,
+          &share_largest<T>,
+          &dot<T>,
+          &add_scaled<T>,
+          &sum_scaled<T>,
+          &hyperbolic_tangents<T>,
+          &largest_id,
+          &transpose_ids,
+          &draw_kept,
+          &keep_scaled<T>,
+          &add_squared_deviations<T>,
+          &normalise<T>,
+          &add_deviation_products<T>,
           &normalise_backward<T>};
 }
 
