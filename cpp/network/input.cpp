@@ -1,6 +1,7 @@
 #include "network/input.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "network/sequence_layer.h"
 #include "recurrence/step.h"
@@ -48,20 +49,42 @@ SequenceInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_row
   return tokens;
 }
 
+namespace {
+
+// The different ones among n token ids.
+std::vector<std::int64_t> distinct(std::int64_t n, const std::int64_t* token_ids,
+                                   std::int64_t vocabulary_size) {
+  std::vector<bool> seen(static_cast<std::size_t>(vocabulary_size));
+  std::vector<std::int64_t> ids;
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (seen[token_ids[i]]) continue;
+    seen[token_ids[i]] = true;
+    ids.push_back(token_ids[i]);
+  }
+  return ids;
+}
+
+}  // namespace
+
 // Columns are shared among threads, so that every sum runs over the rows in order.
 template <class T>
-void scatter_embedding_gradient(const Input<T>& input, const Pass& pass, const T* d_rows) {
+void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_rows) {
   constexpr std::int64_t kSlice = 32;
   const std::int64_t size = input.size, n = pass.batch.rows();
+  const std::int64_t* token_ids = pass.batch.token_ids();
+  const std::vector<std::int64_t> before = std::move(input.written_rows);
+  input.written_rows = distinct(n, token_ids, input.vocabulary_size);
+  const bool clear_all = std::exchange(input.all_written, false);
   const bool parallel = n * size >= kSerialValues;
-  T* table = input.embedding->gradient;
   parallel_for(parallel ? static_cast<int>((size + kSlice - 1) / kSlice) : 1, [&](int task) {
     const std::int64_t first = task * kSlice, width = parallel ? std::min(kSlice, size - first) : size;
-    for (std::int64_t v = 0; v < input.vocabulary_size; ++v) {
-      std::fill(table + v * size + first, table + v * size + first + width, T(0));
-    }
-    step_kernels<T>().scatter_add(n, width, pass.batch.token_ids(), d_rows + first, size, table + first,
-                                  size);
+    T* table = input.embedding->gradient + first;
+    const auto clear = [&](std::int64_t row) {
+      std::fill(table + row * size, table + row * size + width, T(0));
+    };
+    for (std::int64_t row = 0; row < input.vocabulary_size && clear_all; ++row) clear(row);
+    for (const std::int64_t row : before) clear(row);
+    step_kernels<T>().scatter_add(n, width, token_ids, d_rows + first, size, table, size);
   });
 }
 
@@ -70,7 +93,7 @@ void scatter_embedding_gradient(const Input<T>& input, const Pass& pass, const T
                           PackedTexts*);                                                        \
   template const T* embedded_rows<T>(const Input<T>&, const Pass&);                             \
   template SequenceInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                  \
-  template void scatter_embedding_gradient<T>(const Input<T>&, const Pass&, const T*);
+  template void scatter_embedding_gradient<T>(Input<T>&, const Pass&, const T*);
 SULSUL_INSTANTIATE(float)
 SULSUL_INSTANTIATE(double)
 

@@ -33,6 +33,7 @@ class NarrowLayer final : public RecurrentLayer<T> {
   SequenceInput<T> forward(const Pass& pass, const SequenceInput<T>& input) override;
   void backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                 const InputGradient<T>& d_input) override;
+  bool folds_embedding(const Pass&, const SequenceInput<T>&) const override { return plan_.by_token; }
 
  private:
   using RecurrentLayer<T>::cell_;

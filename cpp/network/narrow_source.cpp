@@ -59,15 +59,8 @@ void NarrowSource<T>::gradients(const T* d_products, const DirectionParameters<T
   if (d_input.rows == nullptr && d_input.embedding == nullptr) return;
   kernel_transposed.pack(units, size, parameters.kernel->values, units, true, pass_.precision);
   const T* no_bias = nullptr;
-  if (by_token_ || d_input.rows) {
-    T* d_x = by_token_ ? d_input.embedding : d_input.rows;
-    return matmul(n, d_products, width_, kernel_transposed, no_bias, add, d_x, size);
-  }
-  ScratchFrame scratch;
-  T* d_rows = scratch.array<T>(n * size);
-  matmul(n, d_products, width_, kernel_transposed, no_bias, false, d_rows, size);
-  if (!add) std::fill(d_input.embedding, d_input.embedding + input_.tokens->embedding->size(), T(0));
-  step_kernels<T>().scatter_add(n, size, pass_.batch.token_ids(), d_rows, size, d_input.embedding, size);
+  T* d_x = by_token_ ? d_input.embedding : d_input.rows;
+  matmul(n, d_products, width_, kernel_transposed, no_bias, add, d_x, size);
 }
 
 template class NarrowSource<float>;

@@ -44,8 +44,9 @@ void Network<T>::add_recurrent(const Cell& cell, int directions) {
     direction.bias = add_parameter(name + "bias", bias);
     parameters.push_back(direction);
   }
-  if (layers_.empty()) first_looks_up_ = input_.kind != InputKind::raw_ids;
-  layers_.push_back(make_recurrent_layer<T>(cell, std::move(parameters)));
+  std::unique_ptr<RecurrentLayer<T>> made = make_recurrent_layer<T>(cell, std::move(parameters));
+  if (layers_.empty() && input_.kind != InputKind::raw_ids) first_looks_up_ = made.get();
+  layers_.push_back(std::move(made));
   size_ = directions * cell.units;
   n_backward_ = directions > 1 ? cell.units : 0;
   widest_ = std::max(widest_, size_);
@@ -124,7 +125,7 @@ template <class T>
 const T* Network<T>::forward(const Pass& pass) {
   if (n_logits_ == 0) throw std::logic_error("the network has no output yet");
   inputs_.clear();
-  inputs_.push_back(read_input(input_, pass, !first_looks_up_));
+  inputs_.push_back(read_input(input_, pass, first_looks_up_ == nullptr));
   for (const auto& layer : layers_) inputs_.push_back(layer->forward(pass, inputs_.back()));
   return head_.forward(pass, pool(pass, inputs_.back().rows));
 }
@@ -144,7 +145,6 @@ void Network<T>::sequence_backward(const Pass& pass, const T* d_pooled) {
     if (rows == nullptr) rows = scratch.array<T>(pass.batch.rows() * widest_);
     return rows;
   };
-  T* embedding_gradient = input_.embedding ? input_.embedding->gradient : nullptr;
   T* d_rows = nullptr;
   if (final_layer_) {
     final_layer_->set_final_gradient(d_pooled);
@@ -152,17 +152,21 @@ void Network<T>::sequence_backward(const Pass& pass, const T* d_pooled) {
     d_rows = buffer(layers_.size());
     pooling_->backward(pass, inputs_.back().rows, d_pooled, d_rows);
   }
+  const bool trains_embedding = input_.embedding && input_.embedding->gradient;
+  const bool folds =
+      trains_embedding && first_looks_up_ && first_looks_up_->folds_embedding(pass, inputs_.front());
   for (std::size_t i = layers_.size(); i-- > 0;) {
     InputGradient<T> d_input;
-    if (i > 0 || (embedding_gradient && !first_looks_up_)) {
+    if (i == 0 && folds) {
+      d_input.embedding = input_.embedding->gradient;
+      input_.all_written = true;
+    } else if (i > 0 || trains_embedding) {
       d_input.rows = buffer(i);
-    } else if (first_looks_up_) {
-      d_input.embedding = embedding_gradient;
     }
     layers_[i]->backward(pass, inputs_[i], d_rows, d_input);
     d_rows = d_input.rows;
   }
-  if (embedding_gradient && !first_looks_up_) scatter_embedding_gradient(input_, pass, d_rows);
+  if (trains_embedding && !folds) scatter_embedding_gradient(input_, pass, d_rows);
 }
 
 template class Network<float>;

@@ -56,8 +56,8 @@ class Network {
   std::unique_ptr<Pooling<T>> pooling_;
   Head<T> head_;
   OutputKind output_kind_ = OutputKind::softmax;
-  bool first_looks_up_ = false;               // the first layer reads tokens
-  RecurrentLayer<T>* final_layer_ = nullptr;  // the last layer, if its final state is all that is pooled
+  RecurrentLayer<T>* first_looks_up_ = nullptr;  // the first layer, if it reads tokens
+  RecurrentLayer<T>* final_layer_ = nullptr;     // the last layer, if its final state is all that is pooled
   std::int64_t pooled_size_ = 0;
   std::int64_t n_logits_ = 0;
   // While the network is built.

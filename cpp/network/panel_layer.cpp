@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "recurrence/tasks.h"
+
 namespace sulsul {
 namespace {
 
@@ -33,6 +35,11 @@ void copy_block(std::int64_t rows, std::int64_t width, const T* from, std::int64
 }
 
 }  // namespace
+
+template <class T>
+bool PanelLayer<T>::folds_embedding(const Pass& pass, const SequenceInput<T>& input) const {
+  return sulsul::folds_embedding(layer_input(pass, input), pass.batch.rows());
+}
 
 template <class T>
 SequenceInput<T> PanelLayer<T>::forward(const Pass& pass, const SequenceInput<T>& input) {

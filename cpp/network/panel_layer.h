@@ -13,6 +13,7 @@ class PanelLayer final : public RecurrentLayer<T> {
   SequenceInput<T> forward(const Pass& pass, const SequenceInput<T>& input) override;
   void backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                 const InputGradient<T>& d_input) override;
+  bool folds_embedding(const Pass& pass, const SequenceInput<T>& input) const override;
 
  private:
   using RecurrentLayer<T>::cell_;

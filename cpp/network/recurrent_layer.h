@@ -25,6 +25,10 @@ class RecurrentLayer : public SequenceLayer<T> {
 
   std::int64_t output_size() const override { return directions() * cell_.units; }
 
+  // After a forward over tokens: whether backward gives the gradient of the embedding, or that of its rows,
+  // as if they had been dense.
+  virtual bool folds_embedding(const Pass& pass, const SequenceInput<T>& input) const = 0;
+
   // From now on only the state after each direction's last step is looked at, not the rows: forward leaves
   // it in final_state() (B, output_size()), and backward reads its gradient there instead of d_output.
   void return_final_state() { final_only_ = true; }

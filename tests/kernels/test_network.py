@@ -111,6 +111,29 @@ def check_gradients(network: Network, lengths: list[int]) -> None:
             assert abs(slope - gradient[place]) < NATIVE_NETWORK_FINITE_DIFFERENCE, (name, place)
 
 
+@pytest.mark.parametrize("cell", [Cell("simple-rnn"), Cell("gru")])
+def test_gradients_do_not_depend_on_the_batch_before(cell: Cell) -> None:
+    # Of the embedding's gradient only rows of words that occur are written, or all of them when words were looked up.
+    network = recurrent_network(np.float64, cell, 6, one_hot=False, pooling="last")
+    _, gradients = bound(network)
+    network.bind_texts(*texts([3, 60, 2, 4]))
+    network.bind_labels(np.array([0, 1, 2, 1]))
+    batches = {row: np.array([row]) for row in range(4)}
+    first = {}
+    for row in (0, 1, 0, 2, 3, 0, 3, 1, 2):
+        network.differentiate(batches[row])
+        now = {name: gradient.copy() for name, gradient in gradients.items()}
+        for name, gradient in first.setdefault(row, now).items():
+            assert np.array_equal(now[name], gradient), (row, name)
+        used = network_tokens(row)
+        assert not now["input.weight"][[word for word in range(V) if word not in used]].any()
+
+
+def network_tokens(row: int) -> set[int]:
+    token_ids, offsets = texts([3, 60, 2, 4])
+    return set(token_ids[offsets[row] : offsets[row + 1]].tolist())
+
+
 @given(lengths=st.lists(st.integers(0, 70), min_size=1, max_size=50), seed=st.integers(0, 9))
 def test_a_prediction_depends_on_its_text_alone(lengths: list[int], seed: int) -> None:
     network = order_sensitive(np.float32)
