@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <thread>
 
 #include "recurrence/layer.h"
 #include "recurrence/rows.h"
@@ -17,8 +18,7 @@ class ChunkTurn {
   explicit ChunkTurn(int* state) : state_(state) {
     int fresh = kUntouched;
     first_ = __atomic_compare_exchange_n(state, &fresh, kBusy, false, __ATOMIC_ACQUIRE, __ATOMIC_ACQUIRE);
-    while (!first_ && __atomic_load_n(state, __ATOMIC_ACQUIRE) != kWritten) {
-    }
+    while (!first_ && __atomic_load_n(state, __ATOMIC_ACQUIRE) != kWritten) std::this_thread::yield();
   }
   ~ChunkTurn() { __atomic_store_n(state_, kWritten, __ATOMIC_RELEASE); }
   ChunkTurn(const ChunkTurn&) = delete;
