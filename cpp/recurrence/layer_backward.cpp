@@ -200,14 +200,15 @@ class Backward {
     constexpr std::int64_t kWidth = 128;
     const std::int64_t sums = 2 * count_column_ranges(call_.cell, kWidth);
     const std::int64_t row_tasks = d_rows_.data ? line_.n_chunks : 0;
-    parallel_for(static_cast<int>(call_.directions * sums + row_tasks), [&](int task) {
-      if (task < row_tasks) {
-        const Chunk& chunk = line_.chunks[task];
+    const std::int64_t sum_tasks = call_.directions * sums;  // each passes over all rows, so they go first
+    parallel_for(static_cast<int>(sum_tasks + row_tasks), [&](int task) {
+      if (task >= sum_tasks) {
+        const Chunk& chunk = line_.chunks[task - sum_tasks];
         for (int d = 0; d < call_.directions; ++d) add_row_gradients(d, chunk, stored_gates(d, chunk));
         return;
       }
-      const std::int64_t d = (task - row_tasks) / sums, index = (task - row_tasks) % sums;
-      sum_range(static_cast<int>(d), column_range(call_.cell, kWidth, index / 2),
+      const std::int64_t index = task % sums;
+      sum_range(static_cast<int>(task / sums), column_range(call_.cell, kWidth, index / 2),
                 index % 2 == 0 ? Side::input : Side::recurrent);
     });
   }

@@ -10,7 +10,8 @@
 namespace sulsul {
 
 // Rows a chunk should have: its inputs, gates and weights stay in the second-level cache (2 MB) while the
-// product before the recurrence, the recurrence and the products after it pass over them.
+// product before the recurrence, the recurrence and the products after it pass over them. 256 and 384 rows
+// make a backward 4 % slower, 512 rows 10 % (LSTM, 128 units, batch 64).
 constexpr std::int64_t kChunkRows = 192;
 
 // Every step-th sequence from `first` on. Lanes of equal step differ by at most one row at any timestep.
