@@ -4,6 +4,7 @@
 #include "network/narrow_kernels.h"
 #include "network/narrow_source.h"
 #include "network/recurrent_layer.h"
+#include "network/task_owners.h"
 
 namespace sulsul {
 
@@ -54,11 +55,12 @@ class NarrowLayer final : public RecurrentLayer<T> {
   void backward_block(const Pass& pass, const NarrowWeights<T>& weights, std::int64_t index, int direction,
                       NarrowBackward<T> call) const;
   void backward_direction(const Pass& pass, int direction, const T* d_output, T* d_products,
-                          std::int64_t d_products_size) const;
+                          std::int64_t d_products_size);
   const T* padded_gradient(const Pass& pass, int direction, const T* d_output, ScratchFrame& scratch) const;
-  void sum_recurrent_gradient(int direction, const T* sums) const;
+  void sum_recurrent_gradient(int direction, T* sums) const;
 
   PackedMatrix<T> kernel_[kMaxDirections], kernel_transposed_[kMaxDirections];
+  TaskOwners owners_;
   // Of the pass.
   NarrowPlan plan_;
   const T* rows_ = nullptr;               // the inputs, where NarrowSource needs them

@@ -39,7 +39,7 @@ struct RmsProp {
   template <class S>
   static SULSUL_INLINE void update(const UpdateFactors<T>& f, Lanes<S>& l) {
     l.first = S::set(f.second_decay) * l.first + S::set(T(1) - f.second_decay) * l.gradient * l.gradient;
-    l.value -= S::set(f.learning_rate) * l.gradient / square_root(l.first + S::set(f.epsilon));
+    l.value -= S::set(f.learning_rate) * l.gradient * S::reciprocal(square_root(l.first + S::set(f.epsilon)));
   }
 };
 
@@ -50,7 +50,7 @@ struct Adam {
   static SULSUL_INLINE void update(const UpdateFactors<T>& f, Lanes<S>& l) {
     l.first += S::set(T(1) - f.first_decay) * (l.gradient - l.first);
     l.second = S::set(f.second_decay) * l.second + S::set(T(1) - f.second_decay) * l.gradient * l.gradient;
-    l.value -= S::set(f.learning_rate) * l.first / (square_root(l.second) + S::set(f.epsilon));
+    l.value -= S::set(f.learning_rate) * l.first * S::reciprocal(square_root(l.second) + S::set(f.epsilon));
   }
 };
 
