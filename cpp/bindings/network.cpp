@@ -132,7 +132,7 @@ class PythonNetwork {
   }
 
   void set_optimizer(const std::string& kind, double momentum, double weight_decay, double clip_norm,
-                     Array<T> values, Array<T> gradients, nb::sequence state) {
+                     bool lazy_embedding, Array<T> values, Array<T> gradients, nb::sequence state) {
     settings_.kind = parse<sulsul::OptimizerKind>("optimizer", kind,
                                                   {{"sgd", sulsul::OptimizerKind::sgd},
                                                    {"rmsprop", sulsul::OptimizerKind::rmsprop},
@@ -141,6 +141,7 @@ class PythonNetwork {
     settings_.momentum = momentum;
     settings_.weight_decay = weight_decay;
     settings_.clip_norm = clip_norm;
+    settings_.lazy_embedding = lazy_embedding;
     const std::size_t n = values.size(), arrays = nb::len(state);
     if (n % sulsul::kUpdateBlock != 0) {
       refuse("the number of parameters must be a multiple of " + std::to_string(sulsul::kUpdateBlock));
@@ -182,6 +183,7 @@ class PythonNetwork {
   nb::tuple train(Ids rows, std::uint32_t seed, std::uint64_t step, double learning_rate) {
     if (flat_.values == nullptr) refuse("the optimizer is not set");
     check_bound(true);
+    if (settings_.lazy_embedding) check_embedding_is_flat();
     const sulsul::TextRows texts = text_rows(texts_, rows);
     return run([&] { return runner_.train(texts, targets_, {seed, step}, settings_, learning_rate, flat_); });
   }
@@ -204,6 +206,17 @@ class PythonNetwork {
       if (with_gradients && parameter.trainable && parameter.gradient == nullptr) {
         refuse(parameter.name + " has no gradient to write to");
       }
+    }
+  }
+
+  // A lazy update addresses the embedding within the flat arrays.
+  void check_embedding_is_flat() {
+    const sulsul::Parameter<T>* embedding = network().input().embedding;
+    if (embedding == nullptr || embedding->gradient == nullptr) return;
+    const std::int64_t first = embedding->gradient - flat_.gradients;
+    if (first < 0 || first + embedding->size() > flat_.size || first % sulsul::kUpdateBlock != 0 ||
+        embedding->values - flat_.values != first) {
+      refuse(embedding->name + " must lie within the optimizer's arrays for a lazy update");
     }
   }
 
@@ -294,8 +307,8 @@ void bind_network_of(nb::module_& m, const char* name) {
       .def("bind_targets", &Self::bind_targets, nb::arg("labels"), nb::arg("class_weights").none(),
            nb::arg("sample_weights").none())
       .def("set_optimizer", &Self::set_optimizer, nb::arg("kind"), nb::arg("momentum"),
-           nb::arg("weight_decay"), nb::arg("clip_norm"), nb::arg("values").noconvert(),
-           nb::arg("gradients").noconvert(), nb::arg("state"))
+           nb::arg("weight_decay"), nb::arg("clip_norm"), nb::arg("lazy_embedding"),
+           nb::arg("values").noconvert(), nb::arg("gradients").noconvert(), nb::arg("state"))
       .def("predict", &Self::predict, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
            nb::arg("rows").noconvert(), nb::arg("logits").noconvert())
       .def("differentiate", &Self::differentiate, nb::arg("rows").noconvert(), nb::arg("seed"),

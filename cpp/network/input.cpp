@@ -88,12 +88,21 @@ void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_ro
   });
 }
 
+template <class T>
+const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts& batch) {
+  if (input.all_written) {
+    input.written_rows = distinct(batch.rows(), batch.token_ids(), input.vocabulary_size);
+  }
+  return input.written_rows;
+}
+
 #define SULSUL_INSTANTIATE(T)                                                                   \
   template void gather<T>(const Input<T>&, const TextTable&, const std::int64_t*, std::int64_t, \
                           PackedTexts*);                                                        \
   template const T* embedded_rows<T>(const Input<T>&, const Pass&);                             \
   template SequenceInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                  \
-  template void scatter_embedding_gradient<T>(Input<T>&, const Pass&, const T*);
+  template void scatter_embedding_gradient<T>(Input<T>&, const Pass&, const T*);                \
+  template const std::vector<std::int64_t>& touched_rows<T>(Input<T>&, const PackedTexts&);
 SULSUL_INSTANTIATE(float)
 SULSUL_INSTANTIATE(double)
 

@@ -17,7 +17,7 @@ struct Input {
   std::int64_t size = 0;              // features per timestep; one-hot: vocabulary_size
   Parameter<T>* embedding = nullptr;  // (vocabulary_size, size)
 
-  // Rows of the embedding's gradient that are not zero.
+  // Rows of the embedding's gradient that may be other than zero; where all were written, all may.
   std::vector<std::int64_t> written_rows;
   bool all_written = true;
 
@@ -37,5 +37,9 @@ const T* embedded_rows(const Input<T>& input, const Pass& pass);
 // 20,000 rows a batch of texts has perhaps 3,000.
 template <class T>
 void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_rows);
+
+// The rows of the embedding that the batch of the last backward reads, each once.
+template <class T>
+const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts& batch);
 
 }  // namespace sulsul

@@ -135,6 +135,19 @@ void Network<T>::backward(const Pass& pass, T* d_logits) {
   sequence_backward(pass, head_.backward(pass, d_logits));
 }
 
+template <class T>
+TouchedRows Network<T>::touched_rows(const PackedTexts& batch, const T* gradients) {
+  TouchedRows touched;
+  if (!input_.embedding || !input_.embedding->gradient) return touched;
+  const std::vector<std::int64_t>& rows = sulsul::touched_rows(input_, batch);
+  touched.first = input_.embedding->gradient - gradients;
+  touched.size = input_.embedding->size();
+  touched.row_size = input_.size;
+  touched.rows = rows.data();
+  touched.n_rows = static_cast<std::int64_t>(rows.size());
+  return touched;
+}
+
 // Two buffers take turns: the gradient of a layer's output and that of its input.
 template <class T>
 void Network<T>::sequence_backward(const Pass& pass, const T* d_pooled) {

@@ -14,6 +14,7 @@
 #include "network/head.h"
 #include "network/input.h"
 #include "network/loss.h"
+#include "network/optimizer.h"
 #include "network/pooling.h"
 #include "network/recurrent_layer.h"
 
@@ -43,6 +44,10 @@ class Network {
 
   // Fills the gradient of every trainable parameter. After a forward in training; d_logits is overwritten.
   void backward(const Pass& pass, T* d_logits);
+
+  // The rows of the embedding that the batch of the last backward reads, as an update of the parameters with
+  // these gradients needs them; they last until the next call. Everything, if no embedding is trained.
+  TouchedRows touched_rows(const PackedTexts& batch, const T* gradients);
 
  private:
   Parameter<T>* add_parameter(std::string name, std::vector<std::int64_t> shape, bool trainable = true);

@@ -16,17 +16,61 @@ constexpr double kAdamBeta1 = 0.9, kAdamBeta2 = 0.999;
 // A task's four arrays stay in the second-level cache between clipping and update.
 constexpr std::int64_t kTaskParameters = 1 << 15;
 
-int tasks_of(std::int64_t size) { return static_cast<int>((size + kTaskParameters - 1) / kTaskParameters); }
+std::int64_t pieces(std::int64_t size, std::int64_t piece) { return (size + piece - 1) / piece; }
+
+// What a step updates, cut into tasks of one range or of some rows each.
+class Work {
+ public:
+  Work(std::int64_t size, const TouchedRows& touched)
+      : touched_(touched), before_end_(touched.n_rows < 0 ? size : touched.first), size_(size) {
+    if (touched.n_rows >= 0) {
+      after_first_ = touched.first + pieces(touched.size, kUpdateBlock) * kUpdateBlock;
+      rows_of_task_ = std::max<std::int64_t>(1, kTaskParameters / touched.row_size);
+      n_row_tasks_ = pieces(touched.n_rows, rows_of_task_);
+    } else {
+      after_first_ = size;
+    }
+    n_before_ = pieces(before_end_, kTaskParameters);
+    n_after_ = pieces(size - after_first_, kTaskParameters);
+  }
+
+  int n_tasks() const { return static_cast<int>(n_before_ + n_after_ + n_row_tasks_); }
+
+  // Calls f(first, size) for every range of a task.
+  template <class F>
+  void for_ranges(std::int64_t task, const F& f) const {
+    if (task < n_before_) return for_piece(task, 0, before_end_, f);
+    task -= n_before_;
+    if (task < n_after_) return for_piece(task, after_first_, size_, f);
+    task -= n_after_;
+    const std::int64_t end = std::min(touched_.n_rows, (task + 1) * rows_of_task_);
+    for (std::int64_t i = task * rows_of_task_; i < end; ++i) {
+      f(touched_.first + touched_.rows[i] * touched_.row_size, touched_.row_size);
+    }
+  }
+
+ private:
+  template <class F>
+  static void for_piece(std::int64_t i, std::int64_t first, std::int64_t end, const F& f) {
+    first += i * kTaskParameters;
+    f(first, std::min(kTaskParameters, end - first));
+  }
+
+  const TouchedRows& touched_;
+  std::int64_t before_end_, after_first_, size_;
+  std::int64_t n_before_ = 0, n_after_ = 0, n_row_tasks_ = 0, rows_of_task_ = 1;
+};
 
 template <class T>
-double global_norm(const FlatParameters<T>& parameters) {
+double global_norm(const Work& work, const T* gradients) {
   ScratchFrame scratch;
-  const int n = tasks_of(parameters.size);
+  const int n = work.n_tasks();
   double* sums = scratch.array<double>(n);
   parallel_for(n, [&](int task) {
-    const std::int64_t first = task * kTaskParameters;
-    sums[task] = update_kernels<T>().sum_of_squares(std::min(kTaskParameters, parameters.size - first),
-                                                    parameters.gradients + first);
+    sums[task] = 0;
+    work.for_ranges(task, [&](std::int64_t first, std::int64_t size) {
+      sums[task] += update_kernels<T>().sum_of_squares(size, gradients + first);
+    });
   });
   double total = 0;
   for (int task = 0; task < n; ++task) total += sums[task];
@@ -65,11 +109,6 @@ auto update_rule(const OptimizerSettings& settings) {
   }
 }
 
-template <class T>
-T* at(T* array, std::int64_t first) {
-  return array ? array + first : nullptr;
-}
-
 }  // namespace
 
 int optimizer_arrays(const OptimizerSettings& settings) {
@@ -79,26 +118,25 @@ int optimizer_arrays(const OptimizerSettings& settings) {
 
 template <class T>
 void update_parameters(const OptimizerSettings& settings, double learning_rate, std::int64_t step,
-                       const FlatParameters<T>& p) {
+                       const FlatParameters<T>& p, const TouchedRows& touched) {
   UpdateFactors<T> factors = update_factors<T>(settings, learning_rate, step);
+  const Work work(p.size, touched);
   if (settings.clip_norm > 0) {
-    const double norm = global_norm(p);
+    const double norm = global_norm(work, p.gradients);
     if (norm > settings.clip_norm && norm < std::numeric_limits<double>::infinity()) {
       factors.gradient_scale = static_cast<T>(settings.clip_norm / norm);
     }
   }
   const auto update = update_rule<T>(settings);
-  parallel_for(tasks_of(p.size), [&](int task) {
-    const std::int64_t first = task * kTaskParameters;
-    update({p.values + first, p.gradients + first, at(p.first, first), at(p.second, first),
-            std::min(kTaskParameters, p.size - first)},
-           factors);
+  parallel_for(work.n_tasks(), [&](int task) {
+    work.for_ranges(task,
+                    [&](std::int64_t first, std::int64_t size) { update(p.range(first, size), factors); });
   });
 }
 
 template void update_parameters<float>(const OptimizerSettings&, double, std::int64_t,
-                                       const FlatParameters<float>&);
+                                       const FlatParameters<float>&, const TouchedRows&);
 template void update_parameters<double>(const OptimizerSettings&, double, std::int64_t,
-                                        const FlatParameters<double>&);
+                                        const FlatParameters<double>&, const TouchedRows&);
 
 }  // namespace sulsul

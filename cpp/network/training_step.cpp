@@ -67,7 +67,9 @@ LossResult NetworkRunner<T>::train(const TextRows& texts, const Targets<T>& targ
   const LossResult result = differentiate(texts, targets, dropout);
   Stopwatch watch;
   if (std::isfinite(result.loss)) {
-    update_parameters(settings, learning_rate, static_cast<std::int64_t>(dropout.step), parameters);
+    TouchedRows touched;
+    if (settings.lazy_embedding) touched = network_.touched_rows(batch_, parameters.gradients);
+    update_parameters(settings, learning_rate, static_cast<std::int64_t>(dropout.step), parameters, touched);
   }
   watch.lap(&times_.update);
   return result;

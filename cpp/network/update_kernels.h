@@ -5,7 +5,8 @@
 
 namespace sulsul {
 
-// The number of parameters is a multiple of it; the gaps between arrays hold zeros and stay so.
+// Every array begins at a multiple of it, and their number of elements is one; the gaps between them hold
+// zeros and stay so.
 constexpr std::int64_t kUpdateBlock = 16;
 
 // Parameters with their gradients and what the optimizer remembers of each.
@@ -16,6 +17,11 @@ struct FlatParameters {
   T* first = nullptr;   // sgd: velocity; rmsprop: mean square; adam: mean
   T* second = nullptr;  // adam: mean square
   std::int64_t size = 0;
+
+  FlatParameters range(std::int64_t begin, std::int64_t n) const {
+    const auto at = [&](T* array) { return array ? array + begin : nullptr; };
+    return {values + begin, gradients + begin, at(first), at(second), n};
+  }
 };
 
 // Constants of one step. The gradient is g = gradient_scale · gradient + decay · value.

@@ -56,21 +56,29 @@ struct Adam {
 
 static_assert(kUpdateBlock % Simd<float>::lanes == 0 && kUpdateBlock % Simd<double>::lanes == 0);
 
+// `mask`: nothing, or which lanes.
+template <class T, template <class> class Rule, class... Mask>
+SULSUL_INLINE void update_lanes(const FlatParameters<T>& p, const UpdateFactors<T>& f, std::int64_t i,
+                                Mask... mask) {
+  using S = Simd<T>;
+  Lanes<S> l;
+  l.value = S::load(p.values + i, mask...);
+  l.gradient = S::set(f.gradient_scale) * S::load(p.gradients + i, mask...) + S::set(f.decay) * l.value;
+  l.value = S::set(f.shrink) * l.value;
+  if constexpr (Rule<T>::states > 0) l.first = S::load(p.first + i, mask...);
+  if constexpr (Rule<T>::states > 1) l.second = S::load(p.second + i, mask...);
+  Rule<T>::template update<S>(f, l);
+  S::store(p.values + i, l.value, mask...);
+  if constexpr (Rule<T>::states > 0) S::store(p.first + i, l.first, mask...);
+  if constexpr (Rule<T>::states > 1) S::store(p.second + i, l.second, mask...);
+}
+
 template <class T, template <class> class Rule>
 void update(const FlatParameters<T>& p, const UpdateFactors<T>& f) {
   using S = Simd<T>;
-  for (std::int64_t i = 0; i < p.size; i += S::lanes) {
-    Lanes<S> l;
-    l.value = S::load(p.values + i);
-    l.gradient = S::set(f.gradient_scale) * S::load(p.gradients + i) + S::set(f.decay) * l.value;
-    l.value = S::set(f.shrink) * l.value;
-    if constexpr (Rule<T>::states > 0) l.first = S::load(p.first + i);
-    if constexpr (Rule<T>::states > 1) l.second = S::load(p.second + i);
-    Rule<T>::template update<S>(f, l);
-    S::store(p.values + i, l.value);
-    if constexpr (Rule<T>::states > 0) S::store(p.first + i, l.first);
-    if constexpr (Rule<T>::states > 1) S::store(p.second + i, l.second);
-  }
+  std::int64_t i = 0;
+  for (; i + S::lanes <= p.size; i += S::lanes) update_lanes<T, Rule>(p, f, i);
+  if (i < p.size) update_lanes<T, Rule>(p, f, i, S::first(p.size - i));
 }
 
 template <class T>

@@ -159,34 +159,100 @@ def test_texts_without_tokens_alone() -> None:
             assert_same_gradients(classifier(pooling=pooling, layers=layers), empty)
 
 
-@pytest.mark.parametrize(
-    "values",
-    [
-        {"optimizer": "sgd"},
-        {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
-        {"optimizer": "rmsprop", "weight_decay": 0.01},
-        {"optimizer": "adam", "weight_decay": 0.01, "clip_norm": 0.05},
-        {"optimizer": "adamw", "weight_decay": 0.1},
-    ],
-    ids=lambda values: "-".join(map(str, values.values())),
-)
+OPTIMIZERS: list[dict[str, object]] = [
+    {"optimizer": "sgd"},
+    {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.01},
+    {"optimizer": "rmsprop", "weight_decay": 0.01},
+    {"optimizer": "adam", "weight_decay": 0.01, "clip_norm": 0.05},
+    {"optimizer": "adamw", "weight_decay": 0.1},
+]
+
+
+def name_of(values: dict[str, object]) -> str:
+    return "-".join(map(str, values.values()))
+
+
+@pytest.mark.parametrize("values", OPTIMIZERS, ids=name_of)
 def test_fifty_steps_go_where_torch_goes(values: dict[str, object]) -> None:
-    ours, theirs, texts, chosen = classifier(), classifier(), corpus(), settings(**values)
+    check_fifty_steps(settings(**values), classifier(), n_texts=16)
+
+
+@pytest.mark.parametrize("n_texts", [2, 16])  # fewer tokens than words, and more: looked up, or not
+@pytest.mark.parametrize("values", OPTIMIZERS, ids=name_of)
+def test_lazy_steps_go_where_torch_goes(values: dict[str, object], n_texts: int) -> None:
+    check_fifty_steps(settings(lazy_embedding=True, **values), classifier(), n_texts=n_texts)
+
+
+def check_fifty_steps(chosen: TrainingSettings, ours: Classifier, *, n_texts: int) -> None:
+    theirs, texts = copy.deepcopy(ours), corpus()
     native_step, torch_step = NativeStep(ours, chosen), TorchStep(theirs, Objective(theirs.output_kind), chosen)
     rate = 0.1 if chosen.optimizer == "sgd" else 0.003
     losses = []
     for step, rows in enumerate(batches(50)):
-        outcomes = [runner.run(texts, rows, learning_rate=rate, step=step) for runner in (native_step, torch_step)]
+        outcomes = [
+            runner.run(texts, rows[:n_texts], learning_rate=rate, step=step) for runner in (native_step, torch_step)
+        ]
         losses.append([outcome.loss for outcome in outcomes])
         assert abs(outcomes[0].n_correct - outcomes[1].n_correct) <= 1
     np.testing.assert_allclose(*np.transpose(losses), rtol=NATIVE_STEP_TRAJECTORY)
-    assert losses[-1][0] < losses[0][0]
+    if n_texts == 16:
+        assert losses[-1][0] < losses[0][0]
     assert native_step.tensors().keys() == torch_step.tensors().keys()
     for name, tensor in torch_step.tensors().items():
         assert native_step.tensors()[name].shape == tensor.shape, name
     # The state of one continues in the other.
     native_step.load_tensors(torch_step.tensors())
     torch_step.load_tensors(native_step.tensors())
+
+
+@pytest.mark.parametrize("n_texts", [2, 16])
+@pytest.mark.parametrize("values", OPTIMIZERS, ids=name_of)
+def test_a_lazy_step_leaves_rows_that_no_text_reads(values: dict[str, object], n_texts: int) -> None:
+    chosen, texts = settings(lazy_embedding=True, **values), corpus()
+    for kind in ("native", "torch"):
+        network = classifier()
+        objective = Objective(network.output_kind)
+        runner = NativeStep(network, chosen) if kind == "native" else TorchStep(network, objective, chosen)
+        for step, rows in enumerate(batches(4)):
+            before = embedding_state(network, runner)
+            runner.run(texts, rows[:n_texts], learning_rate=0.1, step=step)
+            after = embedding_state(network, runner)
+            read = torch.zeros(V, dtype=torch.bool)
+            for row in rows[:n_texts]:
+                read[torch.from_numpy(texts.token_ids[texts.offsets[row] : texts.offsets[row + 1]]).long()] = True
+            for quantity, tensor in after.items():
+                earlier = before.get(quantity, torch.zeros_like(tensor))
+                assert torch.equal(tensor[~read], earlier[~read]), (kind, quantity)
+                assert (tensor[read] != earlier[read]).any(dim=1).all(), (kind, quantity)
+
+
+def embedding_state(network: Classifier, runner: NativeStep | TorchStep) -> dict[str, torch.Tensor]:
+    tensors = {name: tensor.clone() for name, tensor in runner.tensors().items() if name.startswith("input.weight/")}
+    tensors.pop("input.weight/step", None)
+    return tensors | {"values": network.input.weight.detach().clone()}
+
+
+def test_a_lazy_step_that_reads_every_word_is_a_step(instruction_set: str) -> None:
+    texts = EncodedCorpus(np.arange(V, dtype=np.int32), np.array([0, 7, V]), np.array([0, 1]))
+    states = []
+    for lazy in (False, True):
+        network = classifier()
+        step = NativeStep(network, settings(optimizer="adamw", weight_decay=0.1, lazy_embedding=lazy))
+        for i in range(3):
+            step.run(texts, np.arange(2), learning_rate=0.01, step=i)
+        states.append(state_bytes(network))
+    assert states[0] == states[1]
+
+
+@pytest.mark.parametrize("given", [OneHotInput(), EmbeddingInput(size=4, trainable=False)], ids=str)
+def test_without_a_trained_table_lazy_changes_nothing(given: OneHotInput | EmbeddingInput) -> None:
+    states = []
+    for lazy in (False, True):
+        network = classifier(input=given)
+        step = NativeStep(network, settings(lazy_embedding=lazy))
+        step.run(corpus(), np.arange(9), learning_rate=0.01, step=0)
+        states.append(state_bytes(network))
+    assert states[0] == states[1]
 
 
 def test_state_of_another_classifier_is_refused() -> None:
@@ -201,7 +267,8 @@ def state_bytes(network: Classifier) -> dict[str, bytes]:
     return {name: tensor.numpy().tobytes() for name, tensor in network.state_dict().items()}
 
 
-def test_the_number_of_threads_changes_no_bit() -> None:
+@pytest.mark.parametrize("lazy", [False, True])
+def test_the_number_of_threads_changes_no_bit(lazy: bool) -> None:
     layers = (lstm(units=24, bidirectional=True), DropoutLayer(rate=0.3), BatchNormLayer(), lstm(kind="gru", units=40))
     rng = np.random.default_rng(0)
     lengths = rng.integers(0, 90, 64)
@@ -214,7 +281,7 @@ def test_the_number_of_threads_changes_no_bit() -> None:
         for threads in (1, 2, 8):
             native.set_thread_count(threads)
             network = classifier(input=EmbeddingInput(size=40), layers=layers, pooling="attention")
-            step = NativeStep(network, settings(clip_norm=0.01))
+            step = NativeStep(network, settings(clip_norm=0.01, lazy_embedding=lazy))
             for i in range(3):
                 step.run(texts, np.arange(64), learning_rate=0.01, step=i)
             results.append(state_bytes(network))

@@ -9,7 +9,13 @@ import pytest
 import torch
 
 from sulsul.errors import TrainingError
-from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step
+from sulsul.training.optimizers import (
+    build_optimizer,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    take_lazy_step,
+    take_step,
+)
 from sulsul.training.settings import TrainingSettings
 
 Array = npt.NDArray[np.float64]
@@ -87,6 +93,25 @@ def test_first_rmsprop_step_by_hand() -> None:
     # g = 2: v = 0.1 · 4 = 0.4, step = 0.5 · 2 / sqrt(0.4 + 1e-7).
     updated = train(TrainingSettings(optimizer="rmsprop"), np.array([1.0]), [np.array([2.0])], [0.5])
     assert updated[0] == pytest.approx(1.0 - 1.0 / math.sqrt(0.4000001), rel=1e-14)
+
+
+def test_lazy_adam_is_sparse_adam() -> None:
+    # With gradients of order 1 the place of epsilon, where torch differs from Keras, does not show.
+    rng = np.random.default_rng(6)
+    start = torch.tensor(rng.normal(size=(9, 4)))
+    ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())
+    optimizer = build_optimizer([ours], TrainingSettings(optimizer="adam"))
+    sparse = torch.optim.SparseAdam([theirs], lr=0.01, eps=1e-7)
+    for step in range(20):
+        rows = torch.tensor(np.sort(rng.choice(9, int(rng.integers(0, 5)), replace=False)))
+        gradient = torch.zeros(9, 4, dtype=torch.float64)
+        gradient[rows] = torch.tensor(rng.choice([-1.0, 1.0], (len(rows), 4)) * rng.uniform(1.0, 2.0, (len(rows), 4)))
+        ours.grad = gradient
+        take_lazy_step(optimizer, table=ours, rows=rows, learning_rate=0.01, step=step)
+        theirs.grad = torch.sparse_coo_tensor(rows.unsqueeze(0), gradient[rows], (9, 4), check_invariants=True)
+        sparse.step()
+    torch.testing.assert_close(ours.detach(), theirs.detach(), rtol=0.0, atol=1e-7)
+    assert not torch.equal(ours.detach(), start)
 
 
 def test_a_parameter_without_gradient_stays() -> None:

@@ -164,6 +164,7 @@ class Network:
         momentum: float = 0.0,
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
+        lazy_embedding: bool = False,
     ) -> None:
         """Set the update rule, as :mod:`sulsul.training.optimizers` defines it.
 
@@ -177,6 +178,9 @@ class Network:
             velocity; ``rmsprop`` the mean square; ``adam`` and ``adamw`` the mean and the mean square.
         clip_norm
             Largest global norm of the gradients; None: any.
+        lazy_embedding
+            Of the embedding, update only the rows that a batch reads: values, ``state`` and weight decay. A step then
+            costs what its batch touches. Adam's corrections count all steps, as in ``torch.optim.SparseAdam``.
 
         Raises
         ------
@@ -184,7 +188,15 @@ class Network:
             If an array has the wrong size or dtype, or there are too many or too few.
         """
         _call(
-            self._native.set_optimizer, kind, momentum, weight_decay, clip_norm or 0.0, values, gradients, list(state)
+            self._native.set_optimizer,
+            kind,
+            momentum,
+            weight_decay,
+            clip_norm or 0.0,
+            lazy_embedding,
+            values,
+            gradients,
+            list(state),
         )
 
     def predict(

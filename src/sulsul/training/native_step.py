@@ -75,6 +75,7 @@ class NativeStep:
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             clip_norm=settings.clip_norm,
+            lazy_embedding=settings.lazy_embedding,
         )
 
     def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:

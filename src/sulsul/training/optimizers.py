@@ -132,6 +132,51 @@ def take_step(optimizer: torch.optim.Optimizer, *, learning_rate: float, step: i
     optimizer.step()
 
 
+def take_lazy_step(
+    optimizer: torch.optim.Optimizer, *, table: Parameter, rows: Tensor, learning_rate: float, step: int
+) -> None:
+    """Update the parameters as :func:`take_step` does, but only some rows of one of them.
+
+    The other rows keep their values and what the optimizer remembers of them: neither the means decay nor the weights,
+    as ``torch.optim.SparseAdam`` and ``LazyAdam`` of TensorFlow Addons define it. Adam's bias corrections count all
+    steps, not those that touched a row.
+
+    Parameters
+    ----------
+    optimizer, learning_rate, step
+        As in :func:`take_step`.
+    table : Parameter, shape (V, E)
+        One of the optimizer's parameters.
+    rows : Tensor, shape (n,), int64
+        The rows to update, each once.
+    """
+    assert table.grad is not None
+    touched = Parameter(table.detach()[rows])
+    touched.grad = table.grad[rows]
+    remembered = optimizer.state.get(table, {})
+    if remembered:
+        optimizer.state[touched] = {
+            quantity: value[rows] if _one_per_value(value, table) else value for quantity, value in remembered.items()
+        }
+    (group,) = optimizer.param_groups
+    parameters = group["params"]
+    group["params"] = [touched if parameter is table else parameter for parameter in parameters]
+    try:
+        take_step(optimizer, learning_rate=learning_rate, step=step)
+    finally:
+        group["params"] = parameters
+    table.detach()[rows] = touched.detach()
+    for quantity, value in optimizer.state.pop(touched, {}).items():
+        if _one_per_value(value, touched):
+            optimizer.state[table].setdefault(quantity, torch.zeros_like(table))[rows] = value
+        else:
+            optimizer.state[table][quantity] = value
+
+
+def _one_per_value(value: object, parameter: Tensor) -> bool:
+    return isinstance(value, Tensor) and value.shape == parameter.shape
+
+
 def optimizer_tensors(optimizer: torch.optim.Optimizer, parameters: NamedParameters) -> dict[str, Tensor]:
     """Return every tensor the optimizer remembers, named ``<parameter>/<quantity>``.
 

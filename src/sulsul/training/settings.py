@@ -14,6 +14,9 @@ class TrainingSettings(BaseModel):
     learning_rate: float = Field(default=1e-3, gt=0.0)
     momentum: float = Field(default=0.0, ge=0.0, lt=1.0, description="sgd only")
     weight_decay: float = Field(default=0.0, ge=0.0, description="adamw: decoupled; others: added to the gradient")
+    lazy_embedding: bool = Field(
+        default=False, description="A step updates only the rows of the embedding table that its batch reads"
+    )
     schedule: Literal["constant", "cosine", "plateau"] = "constant"
     warmup_steps: int = Field(default=0, ge=0)
     plateau_factor: float = Field(default=0.5, gt=0.0, lt=1.0)

@@ -13,7 +13,13 @@ from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
 from sulsul.training.clipping import clip_gradients
 from sulsul.training.objective import Objective, count_correct, targets_tensor
-from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step
+from sulsul.training.optimizers import (
+    build_optimizer,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    take_lazy_step,
+    take_step,
+)
 from sulsul.training.settings import TrainingSettings
 
 Rows = npt.NDArray[np.int64]
@@ -62,6 +68,7 @@ class TorchStep:
         self._named = [(name, p) for name, p in classifier.named_parameters() if p.requires_grad]
         self._parameters = [parameter for _, parameter in self._named]
         self._optimizer = build_optimizer(self._parameters, settings)
+        self._lazy_table = dict(self._named).get("input.weight") if settings.lazy_embedding else None
 
     def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
         """Take one step; a loss that is not finite leaves the weights as they were.
@@ -74,7 +81,8 @@ class TorchStep:
         if corpus.class_ids is None:
             raise ValueError("the texts to train on have no labels")
         class_ids = corpus.class_ids[rows]
-        logits: Tensor = self._classifier(PackedBatch.from_arrays(collate(corpus, rows)))
+        batch = PackedBatch.from_arrays(collate(corpus, rows))
+        logits: Tensor = self._classifier(batch)
         weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
         loss = self._objective(logits, targets_tensor(class_ids), weights)
         value = loss.item()
@@ -84,8 +92,15 @@ class TorchStep:
             torch.autograd.backward(loss)
             if self._clip_norm is not None:
                 clip_gradients(self._parameters, self._clip_norm)
-            take_step(self._optimizer, learning_rate=learning_rate, step=step)
+            self._take_step(batch, learning_rate, step)
         return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
+
+    def _take_step(self, batch: PackedBatch, learning_rate: float, step: int) -> None:
+        if self._lazy_table is None:
+            take_step(self._optimizer, learning_rate=learning_rate, step=step)
+        else:
+            rows = torch.unique(batch.token_ids)
+            take_lazy_step(self._optimizer, table=self._lazy_table, rows=rows, learning_rate=learning_rate, step=step)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's tensors by parameter name."""
