@@ -93,10 +93,10 @@ class PythonNetwork {
     refuse("the network has no parameter '" + name + "'");
   }
 
-  void bind_texts(TokenIds token_ids, Ids offsets) {
-    texts_ = text_table(token_ids, offsets);
+  void bind_texts(TokenIds token_ids, Ids offsets, nb::object type_offsets, nb::object part_ids) {
+    texts_ = text_table(token_ids, offsets, type_offsets, part_ids);
     targets_ = {};
-    kept_["texts"] = nb::make_tuple(token_ids, offsets);
+    kept_["texts"] = nb::make_tuple(token_ids, offsets, type_offsets, part_ids);
   }
 
   void bind_targets(nb::object labels, nb::object class_weights, nb::object sample_weights) {
@@ -161,8 +161,9 @@ class PythonNetwork {
     kept_["optimizer"] = nb::make_tuple(values, gradients, state);
   }
 
-  void predict(TokenIds token_ids, Ids offsets, Ids rows, Array<T> logits) {
-    const sulsul::TextTable table = text_table(token_ids, offsets);
+  void predict(TokenIds token_ids, Ids offsets, Ids rows, Array<T> logits, nb::object type_offsets,
+               nb::object part_ids) {
+    const sulsul::TextTable table = text_table(token_ids, offsets, type_offsets, part_ids);
     if (static_cast<std::int64_t>(logits.size()) != table.n_texts * network().n_logits()) {
       refuse("logits must be (" + std::to_string(table.n_texts) + ", " +
              std::to_string(network().n_logits()) + ")");
@@ -220,10 +221,25 @@ class PythonNetwork {
     }
   }
 
-  static sulsul::TextTable text_table(const TokenIds& token_ids, const Ids& offsets) {
+  sulsul::TextTable text_table(const TokenIds& token_ids, const Ids& offsets, const nb::object& type_offsets,
+                               const nb::object& part_ids) {
     if (offsets.shape(0) == 0) refuse("offsets must have one element more than there are texts");
     return {token_ids.data(), offsets.data(), static_cast<std::int64_t>(offsets.shape(0)) - 1,
-            static_cast<std::int64_t>(token_ids.shape(0))};
+            static_cast<std::int64_t>(token_ids.shape(0)), type_table(type_offsets, part_ids)};
+  }
+
+  sulsul::TypeTable type_table(const nb::object& type_offsets, const nb::object& part_ids) {
+    const bool wanted = network().input().kind == sulsul::InputKind::summed;
+    if (type_offsets.is_none() == wanted || part_ids.is_none() == wanted) {
+      refuse(wanted ? "a summed embedding reads texts with type_offsets and part_ids"
+                    : "only a summed embedding reads type_offsets and part_ids");
+    }
+    if (!wanted) return {};
+    const auto offsets = nb::cast<Ids>(type_offsets, false);
+    const auto ids = nb::cast<TokenIds>(part_ids, false);
+    if (offsets.shape(0) == 0) refuse("type_offsets must have one element more than there are word types");
+    return {offsets.data(), ids.data(), static_cast<std::int64_t>(offsets.shape(0)) - 1,
+            static_cast<std::int64_t>(ids.shape(0))};
   }
 
   static sulsul::TextRows text_rows(const sulsul::TextTable& texts, const Ids& rows) {
@@ -258,11 +274,13 @@ void bind_network_of(nb::module_& m, const char* name) {
       .def("set_input",
            [](Self& self, const std::string& kind, std::int64_t vocabulary_size, std::int64_t size,
               bool trainable) {
-             self.network().set_input(parse<sulsul::InputKind>("input", kind,
-                                                               {{"one-hot", sulsul::InputKind::one_hot},
-                                                                {"embedding", sulsul::InputKind::embedding},
-                                                                {"raw-ids", sulsul::InputKind::raw_ids}}),
-                                      vocabulary_size, size, trainable);
+             self.network().set_input(
+                 parse<sulsul::InputKind>("input", kind,
+                                          {{"one-hot", sulsul::InputKind::one_hot},
+                                           {"embedding", sulsul::InputKind::embedding},
+                                           {"summed-embedding", sulsul::InputKind::summed},
+                                           {"raw-ids", sulsul::InputKind::raw_ids}}),
+                 vocabulary_size, size, trainable);
            })
       .def("add_recurrent",
            [](Self& self, const std::string& kind, const std::string& activation, bool reset_after,
@@ -303,14 +321,16 @@ void bind_network_of(nb::module_& m, const char* name) {
       .def("times", &Self::times)
       .def("bind_parameter", &Self::bind_parameter, nb::arg("name"), nb::arg("values").noconvert(),
            nb::arg("gradient").none())
-      .def("bind_texts", &Self::bind_texts, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert())
+      .def("bind_texts", &Self::bind_texts, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
+           nb::arg("type_offsets").none(), nb::arg("part_ids").none())
       .def("bind_targets", &Self::bind_targets, nb::arg("labels"), nb::arg("class_weights").none(),
            nb::arg("sample_weights").none())
       .def("set_optimizer", &Self::set_optimizer, nb::arg("kind"), nb::arg("momentum"),
            nb::arg("weight_decay"), nb::arg("clip_norm"), nb::arg("lazy_embedding"),
            nb::arg("values").noconvert(), nb::arg("gradients").noconvert(), nb::arg("state"))
       .def("predict", &Self::predict, nb::arg("token_ids").noconvert(), nb::arg("offsets").noconvert(),
-           nb::arg("rows").noconvert(), nb::arg("logits").noconvert())
+           nb::arg("rows").noconvert(), nb::arg("logits").noconvert(), nb::arg("type_offsets").none(),
+           nb::arg("part_ids").none())
       .def("differentiate", &Self::differentiate, nb::arg("rows").noconvert(), nb::arg("seed"),
            nb::arg("step"))
       .def("train", &Self::train, nb::arg("rows").noconvert(), nb::arg("seed"), nb::arg("step"),

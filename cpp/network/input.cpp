@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "network/distinct_ids.h"
 #include "network/sequence_layer.h"
 #include "recurrence/step.h"
 
@@ -13,6 +14,8 @@ void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* r
             PackedTexts* batch) {
   if (input.kind == InputKind::raw_ids) {
     batch->gather_features(texts, rows, n_rows, input.size);
+  } else if (input.kind == InputKind::summed) {
+    batch->gather_types(texts, rows, n_rows, input.vocabulary_size);
   } else {
     batch->gather(texts, rows, n_rows, input.vocabulary_size);
   }
@@ -51,47 +54,50 @@ SequenceInput<T> read_input(const Input<T>& input, const Pass& pass, bool as_row
 
 namespace {
 
-// The different ones among n token ids.
-std::vector<std::int64_t> distinct(std::int64_t n, const std::int64_t* token_ids,
-                                   std::int64_t vocabulary_size) {
-  std::vector<bool> seen(static_cast<std::size_t>(vocabulary_size));
-  std::vector<std::int64_t> ids;
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (seen[token_ids[i]]) continue;
-    seen[token_ids[i]] = true;
-    ids.push_back(token_ids[i]);
-  }
-  return ids;
+// The different words of a batch.
+template <class T>
+std::vector<std::int64_t> distinct(const Input<T>& input, const PackedTexts& batch) {
+  DistinctIds ids(input.vocabulary_size);
+  ids.add(batch.rows(), batch.token_ids());
+  return ids.take();
 }
 
 }  // namespace
 
-// Columns are shared among threads, so that every sum runs over the rows in order.
+template <class T>
+GradientWriter<T>::GradientWriter(Input<T>& input, std::vector<std::int64_t> rows)
+    : input_(input),
+      before_(std::exchange(input.written_rows, std::move(rows))),
+      clear_all_(std::exchange(input.all_written, false)) {}
+
+template <class T>
+void GradientWriter<T>::clear(std::int64_t first, std::int64_t width) const {
+  T* columns = input_.embedding->gradient + first;
+  const auto clear_row = [&](std::int64_t row) {
+    std::fill(columns + row * input_.size, columns + row * input_.size + width, T(0));
+  };
+  if (clear_all_) {
+    for (std::int64_t row = 0; row < input_.vocabulary_size; ++row) clear_row(row);
+  } else {
+    for (const std::int64_t row : before_) clear_row(row);
+  }
+}
+
 template <class T>
 void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_rows) {
-  constexpr std::int64_t kSlice = 32;
   const std::int64_t size = input.size, n = pass.batch.rows();
   const std::int64_t* token_ids = pass.batch.token_ids();
-  const std::vector<std::int64_t> before = std::move(input.written_rows);
-  input.written_rows = distinct(n, token_ids, input.vocabulary_size);
-  const bool clear_all = std::exchange(input.all_written, false);
-  const bool parallel = n * size >= kSerialValues;
-  parallel_for(parallel ? static_cast<int>((size + kSlice - 1) / kSlice) : 1, [&](int task) {
-    const std::int64_t first = task * kSlice, width = parallel ? std::min(kSlice, size - first) : size;
-    T* table = input.embedding->gradient + first;
-    const auto clear = [&](std::int64_t row) {
-      std::fill(table + row * size, table + row * size + width, T(0));
-    };
-    for (std::int64_t row = 0; row < input.vocabulary_size && clear_all; ++row) clear(row);
-    for (const std::int64_t row : before) clear(row);
-    step_kernels<T>().scatter_add(n, width, token_ids, d_rows + first, size, table, size);
+  GradientWriter<T> writer(input, distinct(input, pass.batch));
+  writer.for_columns(n * size, [&](std::int64_t first, std::int64_t width) {
+    step_kernels<T>().scatter_add(n, width, token_ids, d_rows + first, size,
+                                  input.embedding->gradient + first, size);
   });
 }
 
 template <class T>
 const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts& batch) {
   if (input.all_written) {
-    input.written_rows = distinct(batch.rows(), batch.token_ids(), input.vocabulary_size);
+    input.written_rows = distinct(input, batch);
   }
   return input.written_rows;
 }
@@ -103,6 +109,8 @@ const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts
   template SequenceInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                  \
   template void scatter_embedding_gradient<T>(Input<T>&, const Pass&, const T*);                \
   template const std::vector<std::int64_t>& touched_rows<T>(Input<T>&, const PackedTexts&);
+template class GradientWriter<float>;
+template class GradientWriter<double>;
 SULSUL_INSTANTIATE(float)
 SULSUL_INSTANTIATE(double)
 

@@ -8,7 +8,7 @@
 
 namespace sulsul {
 
-enum class InputKind { one_hot, embedding, raw_ids };
+enum class InputKind { one_hot, embedding, summed, raw_ids };  // summed: see SummedWords
 
 template <class T>
 struct Input {
@@ -32,6 +32,37 @@ void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* r
 // The embedded tokens (N, size), which last as long as the pass.
 template <class T>
 const T* embedded_rows(const Input<T>& input, const Pass& pass);
+
+// Writes to some rows of an embedding's gradient: what a batch has not touched stays zero without being
+// written again.
+template <class T>
+class GradientWriter {
+ public:
+  // `rows`: all that will be written.
+  GradientWriter(Input<T>& input, std::vector<std::int64_t> rows);
+
+  // Clears what was written before and calls f(first, width) for ranges of columns. Columns are shared among
+  // threads, so that every sum runs in the same order; `values`: how many are added.
+  template <class F>
+  void for_columns(std::int64_t values, const F& f) const {
+    constexpr std::int64_t kSlice = 32;
+    const std::int64_t size = input_.size;
+    const auto run = [&](std::int64_t first, std::int64_t width) {
+      clear(first, width);
+      f(first, width);
+    };
+    if (values < kSerialValues) return run(0, size);
+    parallel_for(static_cast<int>((size + kSlice - 1) / kSlice),
+                 [&](int task) { run(task * kSlice, std::min(kSlice, size - task * kSlice)); });
+  }
+
+ private:
+  void clear(std::int64_t first, std::int64_t width) const;
+
+  const Input<T>& input_;
+  const std::vector<std::int64_t> before_;
+  const bool clear_all_;
+};
 
 // Gradient of the embedding from that of its rows (N, size). Only what was and what is written is touched: of
 // 20,000 rows a batch of texts has perhaps 3,000.

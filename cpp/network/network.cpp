@@ -24,7 +24,7 @@ void Network<T>::set_input(InputKind kind, std::int64_t vocabulary_size, std::in
   input_.vocabulary_size = vocabulary_size;
   input_.size = size_ = kind == InputKind::one_hot ? vocabulary_size : size;
   if (kind != InputKind::one_hot) widest_ = size;  // one-hot rows never exist
-  if (kind == InputKind::embedding) {
+  if (kind == InputKind::embedding || kind == InputKind::summed) {
     input_.embedding = add_parameter("input.weight", {vocabulary_size, size}, trainable);
   }
 }
@@ -125,7 +125,8 @@ template <class T>
 const T* Network<T>::forward(const Pass& pass) {
   if (n_logits_ == 0) throw std::logic_error("the network has no output yet");
   inputs_.clear();
-  inputs_.push_back(read_input(input_, pass, first_looks_up_ == nullptr));
+  const Input<T>& read = sums_words() ? words_.sum(input_, pass) : input_;
+  inputs_.push_back(read_input(read, pass, first_looks_up_ == nullptr));
   for (const auto& layer : layers_) inputs_.push_back(layer->forward(pass, inputs_.back()));
   return head_.forward(pass, pool(pass, inputs_.back().rows));
 }
@@ -165,21 +166,24 @@ void Network<T>::sequence_backward(const Pass& pass, const T* d_pooled) {
     d_rows = buffer(layers_.size());
     pooling_->backward(pass, inputs_.back().rows, d_pooled, d_rows);
   }
+  Input<T>& read = sums_words() ? words_.words() : input_;
   const bool trains_embedding = input_.embedding && input_.embedding->gradient;
+  if (trains_embedding && sums_words()) words_.add_gradient(scratch);
   const bool folds =
       trains_embedding && first_looks_up_ && first_looks_up_->folds_embedding(pass, inputs_.front());
   for (std::size_t i = layers_.size(); i-- > 0;) {
     InputGradient<T> d_input;
     if (i == 0 && folds) {
-      d_input.embedding = input_.embedding->gradient;
-      input_.all_written = true;
+      d_input.embedding = read.embedding->gradient;
+      read.all_written = true;
     } else if (i > 0 || trains_embedding) {
       d_input.rows = buffer(i);
     }
     layers_[i]->backward(pass, inputs_[i], d_rows, d_input);
     d_rows = d_input.rows;
   }
-  if (trains_embedding && !folds) scatter_embedding_gradient(input_, pass, d_rows);
+  if (trains_embedding && !folds) scatter_embedding_gradient(read, pass, d_rows);
+  if (trains_embedding && sums_words()) words_.scatter_gradient(input_, pass.batch);
 }
 
 template class Network<float>;

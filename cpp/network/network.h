@@ -17,6 +17,7 @@
 #include "network/optimizer.h"
 #include "network/pooling.h"
 #include "network/recurrent_layer.h"
+#include "network/summed_words.h"
 
 namespace sulsul {
 
@@ -26,6 +27,7 @@ template <class T>
 class Network {
  public:
   // `size`: features per timestep. A one-hot input has vocabulary_size of them.
+  // A summed one reads word types, of which there may be any number; its vocabulary is that of their parts.
   void set_input(InputKind kind, std::int64_t vocabulary_size, std::int64_t size, bool trainable);
   void add_recurrent(const Cell& cell, int directions);
   void add_batch_norm(double momentum, double epsilon);
@@ -53,10 +55,12 @@ class Network {
   Parameter<T>* add_parameter(std::string name, std::vector<std::int64_t> shape, bool trainable = true);
   void add_dense_to_head(const std::string& name, std::int64_t units, Activation activation);
   const T* pool(const Pass& pass, const T* rows);
+  bool sums_words() const { return input_.kind == InputKind::summed; }
   void sequence_backward(const Pass& pass, const T* d_pooled);
 
   std::deque<Parameter<T>> parameters_;
   Input<T> input_;
+  SummedWords<T> words_;
   std::vector<std::unique_ptr<SequenceLayer<T>>> layers_;
   std::unique_ptr<Pooling<T>> pooling_;
   Head<T> head_;

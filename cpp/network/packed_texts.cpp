@@ -61,13 +61,68 @@ void PackedTexts::gather(const TextTable& texts, const std::int64_t* rows, std::
   sort_by_length(texts, rows, n_rows);
   texts_ = texts;
   packed_ = false;
+  check_ids("the vocabulary", vocabulary_size);
+}
+
+void PackedTexts::check_ids(const char* where, std::int64_t n_ids) const {
   std::uint32_t largest = 0;
   for (std::int64_t k = 0; k < nonempty(); ++k) {
     largest = std::max(largest, row_kernels<float>().largest_id(lengths_[k], tokens(k)));
   }
-  if (static_cast<std::int64_t>(largest) >= vocabulary_size && this->rows() > 0) {
+  if (static_cast<std::int64_t>(largest) >= n_ids && rows() > 0) {
     throw std::out_of_range("token id " + std::to_string(static_cast<std::int32_t>(largest)) +
-                            " is outside the vocabulary of " + std::to_string(vocabulary_size));
+                            " is outside " + where + " of " + std::to_string(n_ids));
+  }
+}
+
+void PackedTexts::gather_types(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows,
+                               std::int64_t vocabulary_size) {
+  sort_by_length(texts, rows, n_rows);
+  texts_ = texts;
+  packed_ = false;
+  check_ids("the table of word types,", texts.types.n_types);
+  number_types();
+  check_types(vocabulary_size);
+}
+
+void PackedTexts::number_types() {
+  const auto n_types = static_cast<std::size_t>(texts_.types.n_types), n = static_cast<std::size_t>(rows());
+  types_.clear();
+  types_.reserve(std::min(n, n_types));
+  if (type_numbers_.size() < n_types) type_numbers_.resize(n_types, -1);
+  numbers_.resize(n);
+  std::int64_t start = 0;
+  for (std::int64_t k = 0; k < nonempty(); ++k) {
+    const std::int32_t* ids = tokens(k);
+    for (std::int64_t i = 0; i < lengths_[k]; ++i) {
+      std::int32_t& number = type_numbers_[ids[i]];
+      if (number < 0) {
+        number = static_cast<std::int32_t>(types_.size());
+        types_.push_back(ids[i]);
+      }
+      numbers_[start + i] = number;
+    }
+    starts_[k] = start;
+    start += lengths_[k];
+  }
+  for (const std::int32_t type : types_) type_numbers_[type] = -1;
+  texts_.token_ids = numbers_.data();
+}
+
+void PackedTexts::check_types(std::int64_t vocabulary_size) {
+  const TypeTable& table = texts_.types;
+  n_parts_ = 0;
+  for (const std::int32_t type : types_) {
+    const std::int64_t first = table.offsets[type], end = table.offsets[type + 1];
+    if (first < 0 || first > end || end > table.n_part_ids) {
+      throw std::out_of_range("word type " + std::to_string(type) + " is not within the part ids");
+    }
+    const std::uint32_t largest = row_kernels<float>().largest_id(end - first, table.part_ids + first);
+    if (end > first && static_cast<std::int64_t>(largest) >= vocabulary_size) {
+      throw std::out_of_range("part id " + std::to_string(static_cast<std::int32_t>(largest)) +
+                              " is outside the vocabulary of " + std::to_string(vocabulary_size));
+    }
+    n_parts_ += end - first;
   }
 }
 

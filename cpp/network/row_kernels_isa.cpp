@@ -49,6 +49,41 @@ void sum_scaled(std::int64_t n, T a, const T* __restrict x, T b, const T* __rest
   for (std::int64_t i = 0; i < n; ++i) out[i] = a * x[i] + b * y[i];
 }
 
+// `Registers` vectors of a row at a time.
+template <class T, int Registers>
+SULSUL_INLINE void sum_columns(std::int64_t n, const std::int32_t* ids, std::int64_t size, const T* table,
+                               T* out) {
+  using S = Simd<T>;
+  typename S::Reg sums[Registers] = {};
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T* row = table + ids[i] * size;
+    for (int r = 0; r < Registers; ++r) sums[r] += S::load(row + r * S::lanes);
+  }
+  for (int r = 0; r < Registers; ++r) S::store(out + r * S::lanes, sums[r]);
+}
+
+template <class T>
+void sum_rows(std::int64_t n, const std::int32_t* ids, std::int64_t size, const T* table, T* out) {
+  using S = Simd<T>;
+  std::int64_t j = 0;
+  for (; j + 4 * S::lanes <= size; j += 4 * S::lanes) sum_columns<T, 4>(n, ids, size, table + j, out + j);
+  for (; j + S::lanes <= size; j += S::lanes) sum_columns<T, 1>(n, ids, size, table + j, out + j);
+  if (j == size) return;
+  const typename S::Mask tail = S::first(size - j);
+  typename S::Reg sum = S::set(0);
+  for (std::int64_t i = 0; i < n; ++i) sum += S::load(table + ids[i] * size + j, tail);
+  S::store(out + j, sum, tail);
+}
+
+template <class T>
+void add_to_rows(std::int64_t n, const std::int32_t* ids, std::int64_t columns, const T* __restrict x,
+                 T* __restrict table, std::int64_t stride) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    T* row = table + ids[i] * stride;
+    for (std::int64_t j = 0; j < columns; ++j) row[j] += x[j];
+  }
+}
+
 template <class T>
 void hyperbolic_tangents(std::int64_t n, T* x) {
   using S = Simd<T>;
@@ -150,6 +185,8 @@ constexpr RowKernels<T> table() {
           &dot<T>,
           &add_scaled<T>,
           &sum_scaled<T>,
+          &sum_rows<T>,
+          &add_to_rows<T>,
           &hyperbolic_tangents<T>,
           &largest_id,
           &transpose_ids,

@@ -5,29 +5,13 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.tolerances import FINITE_DIFFERENCE_STEP, NATIVE_NETWORK_FINITE_DIFFERENCE
+from tests.kernels.networks import bound, check_against_finite_differences
 
 from sulsul.errors import DataError, KernelError
 from sulsul.kernels.cell import Cell
 from sulsul.kernels.network import Network
 
 V = 40
-Arrays = dict[str, npt.NDArray[np.floating]]
-
-
-def bound(network: Network, *, seed: int = 0) -> tuple[Arrays, Arrays]:
-    """Bind random parameters; return them and their gradients."""
-    rng = np.random.default_rng(seed)
-    values: Arrays = {}
-    gradients: Arrays = {}
-    for parameter in network.parameters():
-        drawn = rng.uniform(-0.6, 0.6, parameter.shape)
-        values[parameter.name] = (np.abs(drawn) + 0.3 if "moving" in parameter.name else drawn).astype(network.dtype)
-        gradient = None
-        if parameter.trainable:
-            gradient = gradients[parameter.name] = np.full(parameter.shape, np.nan, network.dtype)
-        network.bind_parameter(parameter.name, values[parameter.name], gradient)
-    return values, gradients
 
 
 def texts(lengths: list[int], seed: int = 0) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
@@ -88,27 +72,8 @@ def test_a_deep_network_against_finite_differences(pooling: str) -> None:
 
 
 def check_gradients(network: Network, lengths: list[int]) -> None:
-    values, gradients = bound(network)
     network.bind_texts(*texts(lengths))
-    rows = np.arange(len(lengths))
-    network.bind_labels(rows % 3)
-    network.differentiate(rows, seed=1, step=2)
-    expected = {name: gradient.copy() for name, gradient in gradients.items()}
-    statistics = {name: value.copy() for name, value in values.items() if name not in gradients}
-    rng = np.random.default_rng(5)
-    for name, gradient in expected.items():
-        for flat in rng.choice(gradient.size, min(4, gradient.size), replace=False):
-            place = np.unravel_index(flat, gradient.shape)
-            losses = []
-            for sign in (1, -1):
-                before = values[name][place]
-                values[name][place] += sign * FINITE_DIFFERENCE_STEP
-                losses.append(network.differentiate(rows, seed=1, step=2).value)
-                values[name][place] = before
-                for statistic, value in statistics.items():
-                    values[statistic][...] = value
-            slope = (losses[0] - losses[1]) / (2 * FINITE_DIFFERENCE_STEP)
-            assert abs(slope - gradient[place]) < NATIVE_NETWORK_FINITE_DIFFERENCE, (name, place)
+    check_against_finite_differences(network, len(lengths))
 
 
 @pytest.mark.parametrize("cell", [Cell("simple-rnn"), Cell("gru")])

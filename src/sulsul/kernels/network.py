@@ -77,6 +77,10 @@ class Network:
         """Read tokens as rows of a table (V, E)."""
         _call(self._native.set_input, "embedding", vocabulary_size, size, trainable)
 
+    def set_summed_embedding_input(self, *, vocabulary_size: int, size: int, trainable: bool = True) -> None:
+        """Read tokens as word types, each the sum of rows of a table (V, E) (Bojanowski et al., 2017, eq. 2)."""
+        _call(self._native.set_input, "summed-embedding", vocabulary_size, size, trainable)
+
     def set_raw_ids_input(self, *, pad_to: int) -> None:
         """Read every text as one timestep whose features are its ``pad_to`` token ids."""
         _call(self._native.set_input, "raw-ids", 0, pad_to, False)
@@ -125,9 +129,33 @@ class Network:
         """
         _call(self._native.bind_parameter, name, values, gradient)
 
-    def bind_texts(self, token_ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64]) -> None:
-        """Say where the texts lie: text ``i`` is ``token_ids[offsets[i]:offsets[i + 1]]``. It unbinds the labels."""
-        _call(self._native.bind_texts, token_ids, offsets)
+    def bind_texts(
+        self,
+        token_ids: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        *,
+        type_offsets: npt.NDArray[np.int64] | None = None,
+        part_ids: npt.NDArray[np.int32] | None = None,
+    ) -> None:
+        """Say where the texts lie, and unbind the labels.
+
+        Parameters
+        ----------
+        token_ids : int32 (N,)
+            All tokens.
+        offsets : int64 (n_texts + 1,)
+            Text ``i`` is ``token_ids[offsets[i]:offsets[i + 1]]``.
+        type_offsets, part_ids : int64 (W + 1,), int32 (P,)
+            For a summed embedding, and for no other input: a token id ``w`` stands for the sum of the table's rows
+            ``part_ids[type_offsets[w]:type_offsets[w + 1]]``. W is unlimited and costs nothing: only the types of a
+            batch are looked at.
+
+        Raises
+        ------
+        KernelError
+            If an array has the wrong dtype or layout, or types are missing or superfluous.
+        """
+        _call(self._native.bind_texts, token_ids, offsets, type_offsets, part_ids)
 
     def bind_labels(
         self,
@@ -205,12 +233,15 @@ class Network:
         offsets: npt.NDArray[np.int64],
         rows: npt.NDArray[np.int64],
         logits: FloatArray,
+        *,
+        type_offsets: npt.NDArray[np.int64] | None = None,
+        part_ids: npt.NDArray[np.int32] | None = None,
     ) -> None:
         """Compute logits as in evaluation.
 
         Parameters
         ----------
-        token_ids, offsets
+        token_ids, offsets, type_offsets, part_ids
             The texts, as in :meth:`bind_texts`; what is bound there is not touched.
         rows : int64 (B,)
             Which of them.
@@ -220,11 +251,12 @@ class Network:
         Raises
         ------
         DataError
-            If a row does not exist, a token id is outside the vocabulary or a text of a raw-ids input is not padded.
+            If a row does not exist, a token or part id is outside the vocabulary or a text of a raw-ids input is not
+            padded.
         KernelError
             If a parameter is not bound or an array has the wrong shape, dtype or layout.
         """
-        _call(self._native.predict, token_ids, offsets, rows, logits)
+        _call(self._native.predict, token_ids, offsets, rows, logits, type_offsets, part_ids)
 
     def differentiate(self, rows: npt.NDArray[np.int64], *, seed: int = 0, step: int = 0) -> Loss:
         """Compute loss and gradients of a batch as in training, without taking a step.
