@@ -27,6 +27,11 @@ def test_round_trip_keeps_every_weight(finished_run: Path, tmp_path: Path) -> No
         np.testing.assert_array_equal(again.classifier.state_dict()[name].numpy(), tensor.numpy())
 
 
+@pytest.mark.parametrize("backend", ["auto", "native", "torch"])
+def test_it_is_read_for_any_backend(folder: Path, backend: str) -> None:
+    assert Bundle.load(folder, backend=backend).classifier.backend == backend
+
+
 def test_a_bundle_is_not_overwritten(folder: Path) -> None:
     with pytest.raises(OutputError, match="already holds"):
         Bundle.load(folder).save(folder)

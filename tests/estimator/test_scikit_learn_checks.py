@@ -17,6 +17,10 @@ class NumbersAsTexts(RecurrentTextClassifier):
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         return super().fit(_texts(validate_data(self, X)), y, sample_weight)
 
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        first = not hasattr(self, "n_features_in_")
+        return super().partial_fit(_texts(validate_data(self, X, reset=first)), y, classes, sample_weight)
+
     def predict_proba(self, X: Any) -> Any:
         check_is_fitted(self)
         return super().predict_proba(_texts(validate_data(self, X, reset=False)))

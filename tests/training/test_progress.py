@@ -1,5 +1,6 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from sulsul.training import BatchReport, EpochRecord, TrainingProgress
@@ -52,6 +53,29 @@ def test_a_terminal_gets_a_live_bar_that_is_cleared() -> None:
     assert isinstance(console.file, io.StringIO)
     assert "epoch 1/4" in console.file.getvalue()
     assert "loss 0.7000" in console.file.getvalue()
+
+
+def test_jupyter_gets_one_output_that_is_redrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[str, str]] = []
+
+    class Handle:
+        def display(self, data: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            drawn.append(("display", data["text/html"]))
+
+        def update(self, data: dict[str, str], *, raw: bool) -> None:
+            assert raw
+            drawn.append(("update", data["text/plain"]))
+
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
+    with TrainingProgress(Console(file=io.StringIO(), force_jupyter=True)) as progress:
+        progress._drawn_s = 0.0
+        progress.on_batch(report(1, 1))
+        progress.on_epoch(RECORD)
+    assert drawn[0][0] == "display"
+    assert drawn[0][1].startswith("<pre>epoch 1/4 · batch 1/10 · loss 0.7000")
+    assert [kind for kind, _ in drawn[1:]] == ["update", "update"]
+    assert drawn[-1][1].startswith("epoch 2/4 · loss 0.5000")
 
 
 def test_nothing_is_printed_before_the_first_report() -> None:

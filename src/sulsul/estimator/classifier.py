@@ -3,34 +3,38 @@
 import tempfile
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sulsul.bundle import Bundle
-from sulsul.corpora import Corpus, split_corpus
-from sulsul.corpora.corpus import CorpusAudit
 from sulsul.errors import InputError
+from sulsul.estimator.further import (
+    check_class_weight,
+    first_targets,
+    further_targets,
+    memory_from_bytes,
+    memory_to_bytes,
+)
+from sulsul.estimator.preparing import continuing, in_classes, prepared, weighted
 from sulsul.estimator.settings import specification_of
-from sulsul.estimator.targets import Targets, checked_targets, checked_weights, class_names, encoder_of
+from sulsul.estimator.targets import checked_targets, checked_weights
 from sulsul.estimator.texts import checked_texts
 from sulsul.experiment import build_classifier, provenance
 from sulsul.model.classifier import Classifier
 from sulsul.predictor import Predictor
-from sulsul.preparation import PreparedData, prepare_splits
+from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
-from sulsul.text.normalisation import normalise
-from sulsul.training import TrainingProgress, TrainingResult, train_classifier
+from sulsul.training import PassMemory, TrainingProgress, TrainingResult, train_classifier, train_pass
 from sulsul.training.history import EpochRecord, history_to_csv
 
 _BUNDLE_KEY = "bundle_files"
+_MEMORY_KEY = "pass_memory"
 
 
 class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -73,7 +77,7 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     random_state : int, RandomState or None
         Seed of weights, batches and split. None keeps the recipe's fixed seed: two fits are equal to the byte.
     verbose : int
-        1 prints a line per epoch, and on a terminal a live bar, on standard error.
+        1 prints a line per epoch, and on a terminal a live bar, on standard error; in Jupyter one output is redrawn.
 
     Attributes
     ----------
@@ -82,11 +86,11 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     predictor_ : Predictor
         The trained network with its tokenizer.
     history_ : list of EpochRecord
-        One record per epoch of the last fit.
+        One record per epoch of the last fit, and per ``partial_fit`` since.
     n_iter_ : int
-        Number of epochs of the last fit.
+        Number of these records.
     best_epoch_ : int
-        Epoch whose weights were kept, from 1.
+        Which of them left the weights that were kept, from 1.
     specification_ : RunSpecification
         What the parameters came to.
 
@@ -104,6 +108,7 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     history_: list[EpochRecord]
     n_iter_: int
     best_epoch_: int
+    _memory: PassMemory | None
 
     def __init__(
         self,
@@ -165,30 +170,89 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         SulsulError
             As splitting, tokenizing and training do.
         """
-        texts = checked_texts(X)
-        if not texts:
-            raise InputError("X holds no texts: found array with 0 sample(s) while a minimum of 1 is required.")
+        texts = _some_texts(X)
         targets = checked_targets(y, len(texts))
         weights = checked_weights(sample_weight, len(texts))
         continued = self.predictor_ if self.warm_start and hasattr(self, "predictor_") else None
         specification = specification_of(self.get_params(deep=False), seed=self._seed())
         if continued is None:
-            data = _prepared(texts, targets, specification, None)
+            data = prepared(texts, targets, specification, None)
             classifier = build_classifier(specification, data)
             classes = targets.classes
         else:
-            specification = _continuing(specification, continued)
-            data = _prepared(texts, _in_classes(targets, self.classes_, continued), specification, continued)
+            specification = continuing(specification, continued)
+            data = prepared(texts, in_classes(targets, self.classes_, continued), specification, continued)
             classifier, classes = continued.bundle.classifier, self.classes_
         if weights is not None:
-            data = _weighted(data, weights)
+            data = weighted(data, weights)
         with self._progress() as progress:
             result = _train(classifier, data, specification, progress)
         if result.history:
-            self._keep(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data)), result)
+            self._adopt(Predictor(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))))
+            self._remember(result.history, best_epoch=result.kept_epoch)
             self.classes_ = classes
         if result.stopped == "interrupted":
             raise KeyboardInterrupt
+        return self
+
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train one more pass over these texts, once each, whatever ``epochs`` says.
+
+        The first call learns the tokenizer and its vocabulary, so let its texts be many and typical: what later calls
+        bring in addition is cut into smaller pieces or unknown. After ``fit`` or :meth:`from_bundle` a call goes on
+        from that network. The optimizer's state is kept from call to call, in a pickle too, but ``fit`` and
+        :meth:`save` drop it. The learning rate is constant, no text is held out and the last weights stay, because the
+        end is unknown; ``learning_rate`` and ``batch_size`` may change between calls, text and model may not. A call
+        that fails or is interrupted leaves the estimator as it was. ``history_`` gains one record.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As for :meth:`fit`; a call may lack classes.
+        classes
+            All labels that any call may hold: needed by the first call, unless ``y`` is a 0/1 matrix.
+
+        Raises
+        ------
+        InputError
+            If texts, labels, classes or weights cannot be used, or parameters of the text or model have changed.
+        SpecificationError
+            If a parameter is refused.
+        SulsulError
+            As tokenizing and training do.
+        """
+        texts = _some_texts(X)
+        check_class_weight(self.class_weight)
+        continued: Predictor | None = getattr(self, "predictor_", None)
+        if continued is None:
+            targets = first_targets(y, len(texts), classes)
+        else:
+            multi_label = continued.multi_label
+            targets = further_targets(y, len(texts), classes, self.classes_, multi_label=multi_label)
+        weights = checked_weights(sample_weight, len(texts))
+        specification = specification_of(self.get_params(deep=False), seed=self._seed())
+        if continued is not None:
+            specification = continuing(specification, continued)
+        data = prepared(texts, targets, specification, continued, divided=False)
+        if weights is not None:
+            data = weighted(data, weights)
+        classifier = build_classifier(specification, data) if continued is None else continued.bundle.classifier
+        with self._progress() as progress:
+            record, memory = train_pass(
+                classifier,
+                data.train.encoded,
+                specification.training,
+                classes=data.labels.classes,
+                memory=None if continued is None else self._memory,
+                on_batch=None if progress is None else progress.on_batch,
+            )
+            before = getattr(self, "history_", [])
+            history = [*before, record.model_copy(update={"epoch": len(before) + 1})]
+            if progress is not None:
+                progress.on_epoch(record)
+        self._adopt(Predictor(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))))
+        self._remember(history, best_epoch=len(history))
+        self.classes_, self._memory = targets.classes, memory
         return self
 
     def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
@@ -261,7 +325,9 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def __getstate__(self) -> dict[str, Any]:
         """Return the state with the trained network as the files of a bundle: no tensor is pickled."""
         state: dict[str, Any] = dict(super().__getstate__())
-        predictor = state.pop("predictor_", None)
+        predictor, memory = state.pop("predictor_", None), state.pop("_memory", None)
+        if memory is not None:
+            state[_MEMORY_KEY] = memory_to_bytes(memory)
         if predictor is not None:
             with tempfile.TemporaryDirectory() as folder:
                 predictor.bundle.save(Path(folder))
@@ -271,8 +337,9 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Rebuild the trained network from the files of its bundle, which are verified."""
         state = dict(state)
-        files = state.pop(_BUNDLE_KEY, None)
+        files, memory = state.pop(_BUNDLE_KEY, None), state.pop(_MEMORY_KEY, None)
         super().__setstate__(state)
+        self._memory = None if memory is None else memory_from_bytes(memory)
         if files is not None:
             with tempfile.TemporaryDirectory() as folder:
                 for name, content in files.items():
@@ -287,63 +354,23 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def _progress(self) -> "AbstractContextManager[TrainingProgress | None]":
         return TrainingProgress() if self.verbose else nullcontext()
 
-    def _keep(self, bundle: Bundle, result: TrainingResult) -> None:
-        self._adopt(Predictor(bundle))
-        self.history_ = result.history
-        self.n_iter_ = len(result.history)
-        self.best_epoch_ = result.kept_epoch
+    def _remember(self, history: list[EpochRecord], *, best_epoch: int) -> None:
+        self.history_ = history
+        self.n_iter_ = len(history)
+        self.best_epoch_ = best_epoch
 
     def _adopt(self, predictor: Predictor) -> None:
         self.predictor_ = predictor
         self.specification_ = predictor.bundle.specification
         self.history_ = []
+        self._memory = None
 
 
-def _prepared(
-    texts: list[str], targets: Targets, specification: RunSpecification, continued: Predictor | None
-) -> PreparedData:
-    """Split and encode; what a warm start goes on from gives its tokenizer and labels."""
-    corpus = Corpus(
-        texts=pl.Series(values=[normalise(text) for text in texts], dtype=pl.String),
-        labels=targets.names,
-        ids=None,
-        rows=np.arange(1, len(texts) + 1),
-        source="X",
-        audit=CorpusAudit(n_rows=len(texts), n_texts=len(texts), n_empty=sum(not text.strip() for text in texts)),
-    )
-    splits = split_corpus(corpus, specification.split)
-    labels = encoder_of(targets) if continued is None else continued.bundle.labels
-    tokenizer = None if continued is None else continued.bundle.tokenizer
-    return prepare_splits(corpus, splits, specification, labels=labels, tokenizer=tokenizer)
-
-
-def _continuing(specification: RunSpecification, continued: Predictor) -> RunSpecification:
-    """Return the specification for a warm start: text and model are those of the network that exists."""
-    before = continued.bundle.specification
-    if specification.model != before.model or specification.text != before.text:
-        raise InputError(
-            "warm_start continues the network of the last fit, but parameters of the text or the model have changed; "
-            "set warm_start=False to build a new one."
-        )
-    return specification
-
-
-def _in_classes(targets: Targets, classes: npt.NDArray[Any], continued: Predictor) -> Targets:
-    """Return the targets of a warm start in the classes of the network that exists."""
-    unknown = sorted(set(class_names(targets.classes)) - set(class_names(classes)))
-    if unknown or targets.multi_label != continued.multi_label:
-        raise InputError(
-            f"warm_start continues a classifier of the classes {', '.join(continued.classes)}, but y holds "
-            f"{', '.join(unknown) or 'labels of another kind'}; set warm_start=False to learn them."
-        )
-    return Targets(classes, targets.names, targets.multi_label)
-
-
-def _weighted(data: PreparedData, weights: npt.NDArray[np.float32]) -> PreparedData:
-    """Return the data with the weights of its training rows."""
-    train = data.train
-    encoded = replace(train.encoded, sample_weights=weights[train.rows])
-    return replace(data, splits={**data.splits, "train": replace(train, encoded=encoded)})
+def _some_texts(X: Any) -> list[str]:
+    texts = checked_texts(X)
+    if not texts:
+        raise InputError("X holds no texts: found array with 0 sample(s) while a minimum of 1 is required.")
+    return texts
 
 
 def _ignore(record: EpochRecord) -> None:

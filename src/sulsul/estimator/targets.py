@@ -40,18 +40,22 @@ def encoder_of(targets: Targets) -> LabelEncoder:
     return LabelEncoder(class_names(targets.classes), multi_label=targets.multi_label)
 
 
-def checked_targets(y: Any, n_texts: int) -> Targets:
+def checked_targets(y: Any, n_texts: int, *, classes: npt.NDArray[Any] | None = None) -> Targets:
     """Return the labels of ``n_texts`` texts.
 
     Parameters
     ----------
     y
         Shape (B,): labels of one type that sorts. Shape (B, C): a 0/1 matrix for texts with any number of labels.
+    n_texts
+        B.
+    classes
+        All classes, of which ``y`` may hold any; None: those of ``y``, at least two.
 
     Raises
     ------
     InputError
-        If ``y`` is missing, of another length, continuous, has a missing value or only one class.
+        If ``y`` is missing, of another length, continuous, has a missing value, only one class or an unknown one.
     """
     from sklearn.utils.multiclass import check_classification_targets, type_of_target
     from sklearn.utils.validation import check_array, check_consistent_length, column_or_1d
@@ -65,20 +69,51 @@ def checked_targets(y: Any, n_texts: int) -> Targets:
         check_consistent_length(range(n_texts), values)
         check_classification_targets(values)
         if type_of_target(values) == "multilabel-indicator":
-            return _indicator_targets(values)
+            return _indicator_targets(values, classes)
         values = column_or_1d(values, warn=True)
-        classes = np.unique(values)
+        found = np.unique(values)
     except (ValueError, TypeError) as error:
         raise InputError(f"y cannot be used as labels: {error}{_advice(y)}") from None
-    if len(classes) < 2:
-        only = f"Classifier can't train when only one class is present: {classes[0]!r}." if len(classes) else ""
-        raise InputError(f"y must hold at least 2 classes. {only}")
+    if classes is None:
+        classes = _at_least_two(found)
+    elif unknown := sorted(set(class_names(found)) - set(class_names(classes))):
+        raise InputError(
+            f"y holds {', '.join(unknown)}, but the classes are {', '.join(class_names(classes))}: the first call of "
+            "partial_fit, or fit, names all of them."
+        )
     names = pl.Series(values=[str(value) for value in values.tolist()], dtype=pl.String)
     return Targets(classes, names, multi_label=False)
 
 
-def _indicator_targets(values: npt.NDArray[Any]) -> Targets:
+def checked_classes(classes: Any) -> npt.NDArray[Any]:
+    """Return the classes that the first ``partial_fit`` names, sorted, without repetitions.
+
+    Raises
+    ------
+    InputError
+        If they are not a flat collection of at least two labels of one type that sorts.
+    """
+    try:
+        values = np.asarray(classes)
+        found = np.unique(values)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"classes cannot be used as labels: {error}.") from None
+    if values.ndim != 1:
+        raise InputError(f"classes must be a flat list of labels, not of shape {values.shape}.")
+    return _at_least_two(found)
+
+
+def _at_least_two(classes: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if len(classes) < 2:
+        only = f"Classifier can't train when only one class is present: {classes[0]!r}." if len(classes) else ""
+        raise InputError(f"y must hold at least 2 classes. {only}")
+    return classes
+
+
+def _indicator_targets(values: npt.NDArray[Any], known: npt.NDArray[Any] | None) -> Targets:
     classes = np.arange(values.shape[1])
+    if known is not None and len(known) != len(classes):
+        raise InputError(f"y is a matrix of {len(classes)} columns, but the classifier has {len(known)} classes.")
     names = class_names(classes)
     rows = [[names[column] for column in np.flatnonzero(row)] for row in values]
     return Targets(classes, pl.Series(values=rows, dtype=pl.List(pl.String)), multi_label=True)

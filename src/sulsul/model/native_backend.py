@@ -25,7 +25,7 @@ _FIRST_TENSOR = 2  # arguments of _Layer before the tensors a gradient may be wa
 def refusal(layer: RecurrentLayer, *, device: torch.device, dtype: torch.dtype) -> str | None:
     """Return why the kernels cannot run ``layer`` on ``device`` in ``dtype``, or ``None`` where they can."""
     del layer  # every cell a specification can describe
-    if device.type != "cpu":
+    if device.type not in {"cpu", "meta"}:  # meta: a bundle is being read, its weights come to the CPU next
         return f"the kernels run on the CPU, and its parameters are on {device}"
     if dtype not in _DTYPES:
         return f"the kernels compute in float32 and float64, not {dtype}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sulsul.training.checkpoint import TrainingState, load_checkpoint, save_checkpoint
+    from sulsul.training.further import PassMemory, train_pass
     from sulsul.training.history import EpochRecord, history_from_csv, history_to_csv
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.loop import train_classifier
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "EpochRecord",
+    "PassMemory",
     "StopOnSignal",
     "TrainingProgress",
     "TrainingResult",
@@ -29,11 +31,13 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "train_classifier",
+    "train_pass",
 ]
 
 _MODULES = {
     "BatchReport": "run",
     "EpochRecord": "history",
+    "PassMemory": "further",
     "StopOnSignal": "interruption",
     "TrainingProgress": "progress",
     "TrainingResult": "result",
@@ -44,6 +48,7 @@ _MODULES = {
     "load_checkpoint": "checkpoint",
     "save_checkpoint": "checkpoint",
     "train_classifier": "loop",
+    "train_pass": "further",
 }
 
 

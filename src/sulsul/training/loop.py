@@ -106,18 +106,18 @@ def train_classifier(
         if resume_from is not None:
             run.restore(resume_from)
         try:
-            stopped = _train(run, on_epoch, on_batch, stop_requested)
+            stopped = run_epochs(run, on_epoch, on_batch, stop_requested)
         except KeyboardInterrupt:
             # A step may be half done, so this state is not worth saving: the last checkpoint stands.
             stopped = "interrupted"
         return run.finish(stopped)
 
 
-def _train(
+def run_epochs(
     run: Run,
-    on_epoch: Callable[[EpochRecord], object],
-    on_batch: Callable[[BatchReport], object] | None,
-    stop_requested: Callable[[], bool],
+    on_epoch: Callable[[EpochRecord], object] = _ignore,
+    on_batch: Callable[[BatchReport], object] | None = None,
+    stop_requested: Callable[[], bool] = _never,
 ) -> Stopped:
     """Train from wherever the run stands until there is a reason to stop, and return the reason."""
     while run.epoch <= run.settings.epochs and not run.stopping.should_stop:

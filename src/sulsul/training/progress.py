@@ -1,4 +1,4 @@
-"""How training is going, on the terminal: one live line per epoch, or plain lines where there is no terminal."""
+"""How training is going: a live line on a terminal, one output in Jupyter, plain lines where there is neither."""
 
 import time
 from types import TracebackType
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from sulsul.training.history import EpochRecord
+from sulsul.training.notebook_output import NotebookOutput
 from sulsul.training.run import BatchReport
 
 _REDRAW_INTERVAL_S = 0.1
@@ -15,6 +16,8 @@ _REDRAW_INTERVAL_S = 0.1
 
 class TrainingProgress:
     """Prints a line per epoch and, on a terminal, a live bar with the time that is left at most.
+
+    In Jupyter the lines are one output of the cell, redrawn as they grow; nothing need be installed for it.
 
     A context manager; pass :meth:`on_epoch` and :meth:`on_batch` to ``train_classifier``. The estimate supposes that
     all epochs run, at the pace of this session so far: early stopping can only shorten it.
@@ -37,6 +40,7 @@ class TrainingProgress:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True)
+        self._notebook = NotebookOutput() if self._console.is_jupyter else None
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._started_s = self._drawn_s = time.monotonic()
@@ -57,6 +61,8 @@ class TrainingProgress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if self._notebook is not None:
+            self._notebook.finish()
 
     def on_batch(self, report: BatchReport) -> None:
         """Redraw the live line, at most ten times a second."""
@@ -64,17 +70,17 @@ class TrainingProgress:
         if self._first is None:
             self._first = report
         self._latest = report
-        if self._bar is None or self._task is None or now - self._drawn_s < _REDRAW_INTERVAL_S:
+        if now - self._drawn_s < _REDRAW_INTERVAL_S:
             return
         self._drawn_s = now
-        self._bar.update(
-            self._task,
-            description=f"epoch {report.epoch}/{report.n_epochs}",
-            completed=report.batch,
-            total=report.n_batches,
-            figures=f"loss {report.loss:.4f} · accuracy {report.accuracy:.3f}{self._estimate()}",
-        )
-        self._bar.refresh()
+        description = f"epoch {report.epoch}/{report.n_epochs}"
+        figures = f"loss {report.loss:.4f} · accuracy {report.accuracy:.3f}{self._estimate()}"
+        if self._notebook is not None:
+            self._notebook.show_live(f"{description} · batch {report.batch}/{report.n_batches} · {figures}")
+        elif self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=report.batch, total=report.n_batches)
+            self._bar.update(self._task, description=description, figures=figures)
+            self._bar.refresh()
 
     def on_epoch(self, record: EpochRecord) -> None:
         """Print the line of a finished epoch."""
@@ -87,7 +93,10 @@ class TrainingProgress:
                 f"macro-F1 {record.val_macro_f1:.3f}",
             ]
         line = " · ".join([*parts, f"{record.seconds:.1f} s"]) + self._estimate()
-        self._console.print(line, highlight=False, soft_wrap=True)
+        if self._notebook is not None:
+            self._notebook.add_line(line)
+        else:
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _estimate(self) -> str:
         """Return the time that is left if every epoch runs, at the pace of this session."""
