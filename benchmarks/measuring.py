@@ -15,7 +15,8 @@ from workloads import Workload
 
 CACHE = Path(__file__).with_name(".cache")
 N_COMPARED = 32
-OUTPUT_TOLERANCE = 2e-5
+# Three tanh layers over 500 timesteps: TensorFlow differs from sulsul, JAX and torch by 4.6e-5 there.
+OUTPUT_TOLERANCE = 1e-4
 """Largest difference of probabilities: float32 sums in another order, over up to 4,000 timesteps and 3 layers."""
 
 

@@ -11,7 +11,7 @@ OURS = ("sulsul", "sulsul-random")
 _INTRODUCTION = """# Benchmarks
 
 Written by `make bench`. Every peer runs in its own environment and process on the same texts and weights, and must
-give the same probabilities as sulsul (within 2e-5) before anything is timed. Then the peers take turns; a figure is
+give the same probabilities as sulsul (within 1e-4) before anything is timed. Then the peers take turns; a figure is
 the median over the turns. A training step is everything a user of the library pays per batch in its own training
 loop: Keras through `model.fit` with its default compilation, torch.nn through a plain loop with the fused or foreach
 optimizer, sulsul through `train_classifier`, each with loss and, in Keras and sulsul, accuracy. Subnormal numbers are

@@ -10,8 +10,8 @@ Severity = Literal["error", "warning", "note"]
 class Finding(BaseModel):
     """One mistake or risk: what was seen, why it matters and what to do.
 
-    ``check`` is the stable slug of the check; ``docs/mistakes.md`` has a section of that name. ``evidence`` holds the
-    numbers, row numbers and examples that ``what`` speaks of.
+    ``check`` is the stable slug of the check. ``evidence`` holds the numbers, row numbers and examples that ``what``
+    speaks of.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,3 +22,8 @@ class Finding(BaseModel):
     why: str
     remedy: str
     evidence: dict[str, JsonValue] = {}
+
+    @property
+    def documentation(self) -> str:
+        """Where the check is explained."""
+        return f"docs/mistakes.md#{self.check}"

@@ -78,6 +78,23 @@ def test_files(finished: tuple[Path, RunRecord]) -> None:
     assert len(list((folder / "trials").iterdir())) == 4 * 2 + 3
 
 
+def test_mistakes_in_the_data_are_told_before_training_and_kept(
+    contenders: tuple[Contender, ...], finished: tuple[Path, RunRecord], tmp_path: Path
+) -> None:
+    told: list[str] = []
+
+    def stop() -> bool:
+        return bool(told)
+
+    listener = Listener(on_findings=lambda found: told.extend(f.check for f in found), stop_requested=stop)
+    with pytest.raises(ComparisonInterrupted):
+        run_comparison(contenders, tmp_path / "run", command="", seeds=1, listener=listener)
+    folder, record = finished
+    assert "out-of-vocabulary" in told
+    assert [finding.check for finding in record.findings] == told
+    assert "docs/mistakes.md#out-of-vocabulary" in (folder / "report.html").read_text(encoding="utf-8")
+
+
 def test_an_interrupted_comparison_ends_as_if_it_had_not_been(
     finished: tuple[Path, RunRecord], contenders: tuple[Contender, ...], tmp_path: Path
 ) -> None:

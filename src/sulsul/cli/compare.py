@@ -51,7 +51,7 @@ def compare(
     from rich.console import Console
 
     from sulsul.cli.comparing import ComparisonProgress
-    from sulsul.cli.running import command_line, new_folder
+    from sulsul.cli.running import command_line, new_folder, print_findings
     from sulsul.comparison import ComparisonInterrupted, Listener, build_contenders, run_comparison
     from sulsul.errors import UsageError
     from sulsul.report.text_table import render_terminal
@@ -81,6 +81,7 @@ def compare(
                 controls=controls,  # type: ignore[arg-type]
                 resume=resume,
                 listener=Listener(
+                    on_findings=lambda findings: print_findings(console, findings),
                     on_start=progress.on_start,
                     on_trial=progress.on_trial,
                     on_batch=progress.on_batch,

@@ -54,7 +54,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
             resume=resume,
             listener=Listener(
                 on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
-                on_findings=lambda findings: _print_findings(progress_console, findings),
+                on_findings=lambda findings: print_findings(progress_console, findings),
                 on_batch=progress.on_batch,
                 on_epoch=progress.on_epoch,
                 on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
@@ -92,7 +92,7 @@ def _print_prepared(console: "Console", data: "PreparedData", classifier: "Class
     console.print(summarise(classifier).render(), highlight=False, soft_wrap=True, markup=False)
 
 
-def _print_findings(console: "Console", findings: "Sequence[Finding]") -> None:
+def print_findings(console: "Console", findings: "Sequence[Finding]") -> None:
     """Print what is wrong before the time for training is spent; notes wait for the end."""
     from sulsul.doctor.rendering import render_heading
 

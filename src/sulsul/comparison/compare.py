@@ -14,7 +14,10 @@ from sulsul.comparison.design import Design, read_design
 from sulsul.comparison.running import BASELINES, Listener, Runner
 from sulsul.comparison.scoring import Answers, choose_best, collect, compare_answers
 from sulsul.comparison.trials import TrialStore
+from sulsul.doctor import check_before, findings_of_run
+from sulsul.experiment import build_classifier
 from sulsul.files import write_text_atomically
+from sulsul.findings import Finding
 from sulsul.preparation import PreparedSplit, encode_rows
 from sulsul.report.environment import describe_machine, package_versions
 from sulsul.report.page import render_report
@@ -70,8 +73,11 @@ def run_comparison(
     store.check(resume=resume)
     design = read_design(specification, folds=folds)
     store.create()
+    listener = listener or Listener()
+    findings = _findings(contenders, design)
+    listener.on_findings(findings)
     truth = design.class_ids
-    runner = Runner(design, store, listener or Listener())
+    runner = Runner(design, store, listener)
     schedule = _Schedule(runner, truth, seeds, specification)
     n_controlled = {"best": 1, "each": len(contenders), "none": 0}[controls]
     schedule.expect(baselines=len(BASELINES), networks=len(contenders) + 2 * n_controlled)
@@ -81,7 +87,7 @@ def run_comparison(
     chosen = [c for c in contenders if controls == "each" or (controls == "best" and c.name == best.name)]
     taken_away = [schedule.network(control) for contender in chosen for control in controls_of(contender)]
     comparison = compare_answers([*networks, *taken_away, *baselines], best, design, truth, selection=selection)
-    record = _record(specification, design, comparison, command)
+    record = _record(specification, design, comparison, findings, command)
     _save(record, comparison, folder)
     return record
 
@@ -122,7 +128,24 @@ class _Schedule:
         return collect(contender.name, contender.kind, trials, self._truth, control_of=contender.control_of)
 
 
-def _record(specification: RunSpecification, design: Design, comparison: Comparison, command: str) -> RunRecord:
+def _findings(contenders: Sequence[Contender], design: Design) -> tuple[Finding, ...]:
+    """Look at the data and at every network before any is trained; of folds, at the first."""
+    found: dict[str, Finding] = {}
+    for contender in contenders:
+        data = design.prepare(contender.specification, 0)
+        diagnosis = check_before(data, contender.specification, build_classifier(contender.specification, data))
+        for finding in diagnosis.findings:
+            found.setdefault(finding.check, finding)
+    return findings_of_run(found.values(), ())
+
+
+def _record(
+    specification: RunSpecification,
+    design: Design,
+    comparison: Comparison,
+    findings: tuple[Finding, ...],
+    command: str,
+) -> RunRecord:
     first = design.prepare(specification, 0)
     splits: dict[Split, PreparedSplit] = dict(first.splits)
     note = first.split_note
@@ -141,6 +164,7 @@ def _record(specification: RunSpecification, design: Design, comparison: Compari
         data=data_summary(design.corpus, design.labels, splits, note=note),
         text=text_summary(first.tokenizer, first.splits),
         comparison=comparison,
+        findings=findings,
     )
 
 

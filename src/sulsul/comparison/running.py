@@ -15,6 +15,7 @@ from sulsul.comparison.trials import Answers, Trial, TrialStore
 from sulsul.evaluation import linear_baselines, majority, predicted_labels
 from sulsul.evaluation.baselines import MAJORITY_TITLE, TITLES, BaselineResult
 from sulsul.experiment import build_classifier
+from sulsul.findings import Finding
 from sulsul.inference import predict_logits
 from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
@@ -36,6 +37,7 @@ class ComparisonInterrupted(Exception):  # noqa: N818 (nothing is wrong)
 class Listener:
     """What is called while a comparison runs; each may be left out."""
 
+    on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_start: Callable[[str, int], object] = lambda label, n_left: None
     on_trial: Callable[[str, Trial], object] = lambda label, trial: None
     on_batch: Callable[[BatchReport], object] = lambda report: None

@@ -12,7 +12,6 @@ from sulsul.doctor.quoting import count
 from sulsul.findings import Finding, Severity
 from sulsul.report.text_table import printable
 
-DOCUMENTATION = "docs/mistakes.md"
 _STYLES: dict[Severity, str] = {"error": "bold red", "warning": "bold yellow", "note": "bold cyan"}
 _MOST_VALUES = 5
 
@@ -32,7 +31,7 @@ def diagnosis_to_json(diagnosis: Diagnosis, *, target: str) -> str:
         "target": target,
         "counts": {severity: diagnosis.count(severity) for severity in _STYLES},
         "findings": [
-            {**finding.model_dump(mode="json"), "documentation": f"{DOCUMENTATION}#{finding.check}"}
+            {**finding.model_dump(mode="json"), "documentation": finding.documentation}
             for finding in diagnosis.findings
         ],
         "checked": list(diagnosis.checked),
@@ -51,7 +50,7 @@ def _finding(finding: Finding) -> RenderableType:
     lines = [_evidence_line(name, value) for name, value in finding.evidence.items()]
     lines.append(Text(printable(finding.why)))
     lines.append(Text.assemble(("→ ", "green"), printable(finding.remedy)))
-    lines.append(Text(f"{DOCUMENTATION}#{finding.check}", style="dim"))
+    lines.append(Text(finding.documentation, style="dim"))
     return Group(head, Padding(Group(*lines), (0, 0, 0, 2)))
 
 
