@@ -1,6 +1,7 @@
 import pytest
 
 from sulsul.errors import SpecificationError
+from sulsul.model.specification import SummedEmbeddingInput
 from sulsul.specification import Notebook, RunSpecification
 
 
@@ -49,3 +50,14 @@ def test_raw_ids_without_padding_is_impossible() -> None:
 def test_malformed_toml_names_the_line() -> None:
     with pytest.raises(SpecificationError, match="line 1"):
         RunSpecification.from_toml("name = = 3")
+
+
+def test_ngrams_and_a_summed_embedding_go_together() -> None:
+    both = ["text.tokenizer=word", "text.ngrams=[1, 3]", "model.input.kind=summed-embedding", "model.input.size=5"]
+    specification = RunSpecification().with_overrides(both)
+    assert specification.text.ngrams == (1, 3)
+    assert specification.model.input == SummedEmbeddingInput(size=5)
+    assert RunSpecification.from_toml(specification.to_toml()) == specification
+    for alone in (both[:2], both[2:]):
+        with pytest.raises(SpecificationError, match=r"text\.ngrams"):
+            RunSpecification().with_overrides(alone)

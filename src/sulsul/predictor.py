@@ -67,8 +67,8 @@ class Predictor:
 
     def encode(self, texts: Iterable[str]) -> EncodedCorpus:
         """Return the texts as token ids."""
-        token_ids, offsets = self.bundle.tokenizer.encode(texts)
-        return EncodedCorpus(token_ids, offsets)
+        encoded = self.bundle.tokenizer.encode_with_lengths(texts)
+        return EncodedCorpus(encoded.token_ids, encoded.offsets, types=encoded.types)
 
     def logits(self, encoded: EncodedCorpus) -> npt.NDArray[np.floating]:
         """Return the logits (B, L) of encoded texts."""

@@ -118,5 +118,5 @@ def encode_rows(
     assert part.labels is not None
     encoded = tokenizer.encode_with_lengths(part.texts)
     class_ids = labels.encode(part.labels, part.rows, source=corpus.source)
-    corpus_ids = EncodedCorpus(encoded.token_ids, encoded.offsets, class_ids)
+    corpus_ids = EncodedCorpus(encoded.token_ids, encoded.offsets, class_ids, types=encoded.types)
     return PreparedSplit(rows, corpus_ids, encoded.full_lengths, unknown_share(encoded))

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from sulsul.corpora.settings import DataSettings, SplitSettings
 from sulsul.errors import SpecificationError
-from sulsul.model.specification import ModelSpecification
+from sulsul.model.specification import INPUTS, ModelSpecification
 from sulsul.text.settings import TextSettings
 from sulsul.training.settings import TrainingSettings
 
@@ -50,6 +50,17 @@ class RunSpecification(BaseModel):
     def _raw_ids_are_padded(self) -> Self:
         if self.model.input.kind == "raw-ids" and self.text.pad_to is None:
             raise ValueError("model.input 'raw-ids' needs text.pad_to: its features are the padded ids")
+        return self
+
+    @model_validator(mode="after")
+    def _ngrams_are_summed(self) -> Self:
+        if self.text.ngrams is not None and self.model.input.kind != "summed-embedding":
+            raise ValueError(
+                f"text.ngrams makes a word a sum, which model.input '{self.model.input.kind}' cannot read: set "
+                "model.input.kind=summed-embedding, or leave text.ngrams out"
+            )
+        if self.text.ngrams is None and self.model.input.kind == "summed-embedding":
+            raise ValueError("model.input 'summed-embedding' needs n-grams to sum: set text.ngrams, such as [1, 4]")
         return self
 
     @classmethod
@@ -94,7 +105,8 @@ class RunSpecification(BaseModel):
         """Return a copy with ``section.key=value`` assignments applied.
 
         A value is read as TOML, or else as a string. ``model.units``, ``model.cell``, ``model.bidirectional`` and
-        ``model.activation`` stand for that field of every recurrent layer.
+        ``model.activation`` stand for that field of every recurrent layer. Another ``model.input.kind`` keeps those of
+        the input's settings that it knows.
 
         Raises
         ------
@@ -149,6 +161,10 @@ def _assign(values: dict[str, Any], path: list[str], value: Any, assignment: str
         for layer in layers:
             layer[_RECURRENT_KEYS[path[1]]] = value
         return
+    if path == ["model", "input", "kind"] and isinstance(value, str):
+        known = next((set(kind.model_fields) for kind in INPUTS if kind.model_fields["kind"].default == value), None)
+        given = values["model"]["input"]
+        values["model"]["input"] = {key: given[key] for key in given if known is None or key in known}
     target: Any = values
     for part in path[:-1]:
         target = _step_into(target, part, assignment)

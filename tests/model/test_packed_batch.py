@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch.nn.utils.rnn import pack_sequence
 
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.text import WordTypes
 
 SEQUENCES = st.lists(st.lists(st.integers(0, 9), max_size=6), max_size=6)
 
@@ -17,6 +18,7 @@ class Arrays(NamedTuple):
     batch_sizes: np.ndarray
     lengths: np.ndarray
     order: np.ndarray
+    types: WordTypes | None = None
 
 
 @given(SEQUENCES.filter(lambda sequences: any(sequences)))

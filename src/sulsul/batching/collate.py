@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching.encoded_corpus import EncodedCorpus, Rows
+from sulsul.text.word_types import WordTypes
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class PackedArrays:
     """int64 (B,): sequence lengths, falling; zeros, which have no part in ``batch_sizes``, are last."""
     order: npt.NDArray[np.int64]
     """int64 (B,): the ``k``-th packed sequence is the text at ``rows[order[k]]``."""
+    types: WordTypes | None = None
+    """What the token ids stand for where they are sums of rows: only the types of this batch, rising."""
 
 
 def collate(corpus: EncodedCorpus, rows: Rows) -> PackedArrays:
@@ -39,7 +42,8 @@ def collate(corpus: EncodedCorpus, rows: Rows) -> PackedArrays:
     Returns
     -------
     PackedArrays
-        Equal lengths keep the order of ``rows``.
+        Equal lengths keep the order of ``rows``. Where the corpus has types, ids are positions among those that the
+        batch holds, so that its cost does not depend on the corpus.
 
     Examples
     --------
@@ -55,11 +59,16 @@ def collate(corpus: EncodedCorpus, rows: Rows) -> PackedArrays:
     n_timesteps = int(lengths[0]) if lengths.size else 0
     n_of_length = np.bincount(lengths, minlength=n_timesteps + 1)
     batch_sizes = lengths.size - np.cumsum(n_of_length)[:n_timesteps]
+    token_ids, types = _gather(corpus.token_ids, starts[order], batch_sizes), None
+    if corpus.types is not None:
+        met, token_ids = np.unique(token_ids, return_inverse=True)
+        types = corpus.types.select(met)
     return PackedArrays(
-        token_ids=_gather(corpus.token_ids, starts[order], batch_sizes),
+        token_ids=token_ids,
         batch_sizes=batch_sizes,
         lengths=lengths,
         order=order,
+        types=types,
     )
 
 

@@ -1,11 +1,12 @@
 """All sequences of a corpus in one flat array: no padding, no list of lists."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from sulsul.errors import DataError
+from sulsul.text.word_types import WordTypes
 
 Rows = npt.NDArray[np.int64]
 
@@ -24,11 +25,13 @@ class EncodedCorpus:
         The class of each text, or one multi-hot row each.
     sample_weights : float32 (B,) or None
         How much the training loss counts each text; None: all the same.
+    types
+        What the token ids stand for where they are not rows of the embedding: sums of such rows.
 
     Raises
     ------
     DataError
-        If types or shapes are others, the offsets do not rise from 0 to N, or an id is negative.
+        If dtypes or shapes are others, the offsets do not rise from 0 to N, or an id is negative or beyond the types.
 
     Examples
     --------
@@ -41,6 +44,7 @@ class EncodedCorpus:
     offsets: npt.NDArray[np.int64]
     class_ids: npt.NDArray[np.int64] | npt.NDArray[np.float32] | None = None
     sample_weights: npt.NDArray[np.float32] | None = None
+    types: WordTypes | None = None
 
     def __post_init__(self) -> None:
         _require(self.token_ids.dtype == np.int32 and self.token_ids.ndim == 1, "token_ids must be int32 (N,)")
@@ -57,6 +61,8 @@ class EncodedCorpus:
         if self.sample_weights is not None:
             _require(self.sample_weights.dtype == np.float32, "sample_weights must be float32")
             _require(self.sample_weights.shape == (len(self),), "sample_weights must have one entry per text")
+        if self.types is not None and self.token_ids.size:
+            _require(int(self.token_ids.max()) < len(self.types), "token ids must be positions in the types")
 
     def __len__(self) -> int:
         return self.offsets.size - 1
@@ -79,7 +85,12 @@ class EncodedCorpus:
         source = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
         class_ids = None if self.class_ids is None else self.class_ids[rows]
         sample_weights = None if self.sample_weights is None else self.sample_weights[rows]
-        return EncodedCorpus(self.token_ids[source], offsets, class_ids, sample_weights)
+        return EncodedCorpus(self.token_ids[source], offsets, class_ids, sample_weights, self.types)
+
+    def positions(self) -> "EncodedCorpus":
+        """Return the same texts with every token's position 0 … N-1 in place of its id, without labels."""
+        ids = np.arange(self.token_ids.size, dtype=np.int32)
+        return replace(self, token_ids=ids, class_ids=None, sample_weights=None, types=None)
 
 
 def _require(condition: bool, message: str) -> None:

@@ -15,6 +15,7 @@ from sulsul.model.specification import (
     OneHotInput,
     RawIdsInput,
     RecurrentLayer,
+    SummedEmbeddingInput,
 )
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ __all__ = [
     "RawIdsInput",
     "RecurrentLayer",
     "Summary",
+    "SummedEmbeddingInput",
     "classification_loss",
     "summarise",
 ]

@@ -10,7 +10,7 @@ from torch import Generator, Tensor, nn
 from sulsul.errors import DataError, SpecificationError
 from sulsul.model import loss as losses
 from sulsul.model.dense import Dense
-from sulsul.model.inputs import Embedding, OneHot, RawIds
+from sulsul.model.inputs import Embedding, OneHot, RawIds, SummedEmbedding
 from sulsul.model.normalization import BatchNorm
 from sulsul.model.packed_batch import PackedBatch
 from sulsul.model.pooling import AttentionPooling, LastPooling, MaxPooling, MeanPooling
@@ -27,6 +27,7 @@ from sulsul.model.specification import (
     OneHotInput,
     RecurrentLayer,
     SequenceLayer,
+    SummedEmbeddingInput,
 )
 
 Pooling = LastPooling | MeanPooling | MaxPooling | AttentionPooling
@@ -47,7 +48,7 @@ class Classifier(nn.Module):
     specification
         The network.
     vocabulary_size
-        Number of token ids V; ids are 0 … V-1.
+        Number of token ids V, 0 … V-1; under a ``summed-embedding`` input of rows that words are sums of.
     n_classes
         Number of classes C.
     multi_label
@@ -119,8 +120,10 @@ class Classifier(nn.Module):
         Raises
         ------
         DataError
-            If a token id is outside the vocabulary, or the texts of a ``raw-ids`` input are not all padded.
+            If a token id is outside the vocabulary, the texts of a ``raw-ids`` input are not all padded, or those of a
+            ``summed-embedding`` input, and of no other, do not come with their word types.
         """
+        self._check_types(batch)
         inputs, rows = self.input(batch)
         try:
             return self.forward_from_inputs(inputs, rows)
@@ -130,6 +133,14 @@ class Classifier(nn.Module):
                 f"the texts hold token ids from {int(low)} to {int(high)}, but the model's vocabulary has ids 0 to "
                 f"{self.vocabulary_size - 1}; encode them with the tokenizer the model was trained with"
             ) from error
+
+    def _check_types(self, batch: PackedBatch) -> None:
+        kind = self.specification.input.kind
+        if (batch.types is None) == (kind == "summed-embedding"):
+            raise DataError(
+                f"a {kind} input reads texts {'without' if batch.types is not None else 'with'} word types; encode "
+                "them with the tokenizer the model was trained with"
+            )
 
     def forward_from_inputs(self, inputs: Tensor | TokenInput, batch: PackedBatch) -> Tensor:
         """Return the logits (B, L), in the caller's order, of packed rows (N, I) or token ids.
@@ -189,7 +200,7 @@ def _build_input(
     pad_to: int | None,
     generator: Generator,
     vectors: npt.NDArray[np.floating] | None,
-) -> tuple[OneHot | Embedding | RawIds, int]:
+) -> tuple[OneHot | Embedding | SummedEmbedding | RawIds, int]:
     """Return the input module and its number of features."""
     settings = specification.input
     if vectors is not None and not isinstance(settings, EmbeddingInput):
@@ -200,6 +211,8 @@ def _build_input(
         return OneHot(), vocabulary_size
     if isinstance(settings, EmbeddingInput):
         return Embedding(settings, vocabulary_size, generator, vectors), settings.size
+    if isinstance(settings, SummedEmbeddingInput):
+        return SummedEmbedding(settings, vocabulary_size, generator), settings.size
     if pad_to is None:
         raise SpecificationError(
             "model.input.kind 'raw-ids' needs texts of one length: set text.pad_to and text.max_length"

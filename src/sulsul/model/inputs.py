@@ -9,7 +9,7 @@ from sulsul.errors import DataError
 from sulsul.model import initialization
 from sulsul.model.packed_batch import PackedBatch
 from sulsul.model.recurrence_inputs import TokenInput
-from sulsul.model.specification import EmbeddingInput
+from sulsul.model.specification import EmbeddingInput, SummedEmbeddingInput
 
 
 class OneHot(nn.Module):
@@ -42,6 +42,40 @@ class Embedding(nn.Module):
     def forward(self, batch: PackedBatch) -> tuple[TokenInput, PackedBatch]:
         """Return the ids with the table, and the batch unchanged."""
         return TokenInput(batch.token_ids, self.weight), batch
+
+
+class SummedEmbedding(nn.Module):
+    """Token ids that stand for sums of rows of a table, summed once for each type in the batch.
+
+    Attributes
+    ----------
+    weight : Parameter, shape (V, E)
+    """
+
+    def __init__(self, settings: SummedEmbeddingInput, vocabulary_size: int, generator: Generator) -> None:
+        super().__init__()
+        shape = (vocabulary_size, settings.size)
+        self.weight = nn.Parameter(initialization.uniform(shape, settings.initial_limit, generator))
+
+    def forward(self, batch: PackedBatch) -> tuple[TokenInput, PackedBatch]:
+        """Return the ids with the batch's own table (U, E), and the batch unchanged.
+
+        Raises
+        ------
+        DataError
+            If a part is outside the table.
+        """
+        assert batch.types is not None
+        part_ids, n_rows = batch.types.part_ids, self.weight.shape[0]
+        if part_ids.shape[0] and int(part_ids.max()) >= n_rows:
+            raise DataError(
+                f"the words hold part ids up to {int(part_ids.max())}, but the model's table has rows 0 to "
+                f"{n_rows - 1}; encode the texts with the tokenizer the model was trained with"
+            )
+        table = nn.functional.embedding_bag(
+            part_ids, self.weight, batch.types.offsets, mode="sum", include_last_offset=True
+        )
+        return TokenInput(batch.token_ids, table), batch
 
 
 class RawIds(nn.Module):

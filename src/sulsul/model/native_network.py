@@ -24,7 +24,9 @@ from sulsul.model.specification import (
 
 
 def refusal(classifier: Classifier) -> str | None:
-    """Return why the extension cannot run the whole classifier, or None where it can: any network on the CPU."""
+    """Return why the extension cannot run the whole classifier, or None where it can."""
+    if classifier.specification.input.kind == "summed-embedding":
+        return "it has no summed-embedding input"
     kernel = classifier.output.kernel
     if kernel.device.type != "cpu":
         return f"its parameters are on {kernel.device}, not on the CPU"

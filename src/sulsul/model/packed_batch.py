@@ -3,12 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+
+
+class Types(Protocol):
+    """Word types in NumPy: each the sum of some rows of a table."""
+
+    @property
+    def offsets(self) -> npt.NDArray[Any]:
+        """Where the parts of each type begin, and their number, shape (U+1,)."""
+
+    @property
+    def part_ids(self) -> npt.NDArray[Any]:
+        """Rows, shape (P,)."""
 
 
 class PackedArrays(Protocol):
@@ -30,6 +42,25 @@ class PackedArrays(Protocol):
     def order(self) -> npt.NDArray[Any]:
         """Position in the caller's order of each packed sequence, shape (B,)."""
 
+    @property
+    def types(self) -> Types | None:
+        """What the token ids stand for where they are sums of rows."""
+
+
+class BatchTypes(NamedTuple):
+    """What token ids stand for where each is the sum of some rows of a table.
+
+    Attributes
+    ----------
+    offsets : Tensor, shape (U+1,), int64
+        Type ``u`` is the sum of the rows ``part_ids[offsets[u]:offsets[u + 1]]``.
+    part_ids : Tensor, shape (P,), int64
+        Rows of the table.
+    """
+
+    offsets: Tensor
+    part_ids: Tensor
+
 
 @dataclass(frozen=True, eq=False)
 class PackedBatch:
@@ -48,6 +79,8 @@ class PackedBatch:
         Sequence lengths, falling.
     order : Tensor, shape (B,), int64
         ``order[k]`` is the caller's position of packed sequence ``k``.
+    types : BatchTypes, optional
+        What the token ids stand for where they are sums of rows.
 
     Examples
     --------
@@ -60,6 +93,7 @@ class PackedBatch:
     batch_sizes: Tensor
     lengths: Tensor
     order: Tensor
+    types: BatchTypes | None = None
 
     @classmethod
     def from_arrays(cls, arrays: PackedArrays) -> Self:
@@ -69,6 +103,9 @@ class PackedBatch:
             batch_sizes=_int64_tensor(arrays.batch_sizes),
             lengths=_int64_tensor(arrays.lengths),
             order=_int64_tensor(arrays.order),
+            types=None
+            if arrays.types is None
+            else BatchTypes(_int64_tensor(arrays.types.offsets), _int64_tensor(arrays.types.part_ids)),
         )
 
     @classmethod
@@ -94,6 +131,7 @@ class PackedBatch:
             token_ids=self.token_ids.to(device),
             lengths=self.lengths.to(device),
             order=self.order.to(device),
+            types=None if self.types is None else BatchTypes(*(tensor.to(device) for tensor in self.types)),
         )
 
     @property

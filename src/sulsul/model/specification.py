@@ -28,6 +28,22 @@ class EmbeddingInput(_Frozen):
     vectors: str | None = Field(default=None, description="word2vec/fastText text file")
 
 
+class SummedEmbeddingInput(_Frozen):
+    """Each token is the sum of rows of a table: its word's and those of its character n-grams (``text.ngrams``).
+
+    Bojanowski et al. 2017, "Enriching word vectors with subword information", as the input of a recurrent network.
+    """
+
+    kind: Literal["summed-embedding"] = "summed-embedding"
+    size: int = Field(default=64, ge=1)
+    initial_limit: float = Field(
+        default=0.0125,
+        gt=0.0,
+        description="Rows begin uniform within ± this; Keras's 0.05 over the root of 16 rows, so that their sum is as "
+        "large as one row of a plain embedding",
+    )
+
+
 class RawIdsInput(_Frozen):
     """One timestep whose features are the padded token ids themselves: a notebook's mistake, kept repeatable."""
 
@@ -90,7 +106,8 @@ class DenseLayer(_Frozen):
     activation: Literal["linear", "relu", "tanh"] = "relu"
 
 
-Input = Annotated[OneHotInput | EmbeddingInput | RawIdsInput, Field(discriminator="kind")]
+INPUTS = (OneHotInput, EmbeddingInput, SummedEmbeddingInput, RawIdsInput)
+Input = Annotated[OneHotInput | EmbeddingInput | SummedEmbeddingInput | RawIdsInput, Field(discriminator="kind")]
 SequenceLayer = Annotated[RecurrentLayer | DropoutLayer | BatchNormLayer, Field(discriminator="kind")]
 HeadLayer = Annotated[DenseLayer | DropoutLayer, Field(discriminator="kind")]
 

@@ -21,6 +21,7 @@ _NAMES = {
     "LSTM": "lstm",
     "OneHot": "one_hot",
     "RawIds": "raw_ids",
+    "SummedEmbedding": "summed_embedding",
     "BatchNormalization": "batch_normalization",
     "GlobalAveragePooling1D": "global_average_pooling1d",
     "GlobalMaxPooling1D": "global_max_pooling1d",
@@ -160,7 +161,7 @@ def _input_layer(classifier: Classifier) -> tuple[str, Shape, nn.Module]:
         return "RawIds", (None, 1, module.pad_to), module
     if isinstance(module, OneHot):
         return "OneHot", (None, classifier.pad_to, classifier.vocabulary_size), module
-    return "Embedding", (None, classifier.pad_to, module.weight.shape[1]), module
+    return type(module).__name__, (None, classifier.pad_to, module.weight.shape[1]), module
 
 
 def _describe(module: nn.Module, size: int | None) -> tuple[str, int | None]:

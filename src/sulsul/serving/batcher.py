@@ -230,7 +230,7 @@ class MicroBatcher:
         """Answer a window's texts batch by batch; runs in the computing thread."""
         settings = self._settings
         encoded = self._predictor.bundle.tokenizer.encode_with_lengths([job.texts[k] for job, k in window])
-        corpus = EncodedCorpus(encoded.token_ids, encoded.offsets)
+        corpus = EncodedCorpus(encoded.token_ids, encoded.offsets, types=encoded.types)
         for rows in reversed(batches_by_length(corpus.lengths, settings.max_batch_texts, settings.max_batch_tokens)):
             start = time.perf_counter()
             logits = self._predictor.logits(corpus.select(rows))

@@ -69,21 +69,21 @@ def arrange(ids: Ids, counts: Counts, settings: TextSettings) -> tuple[Ids, Coun
     return arranged, lengths, full
 
 
-def count_unknown(ids: Ids, counts: Counts) -> Counts:
-    """Return how many tokens of each text are :data:`UNKNOWN`.
+def count_marked(marked: npt.NDArray[np.bool_], counts: Counts) -> Counts:
+    """Return how many tokens of each text are marked.
 
     Parameters
     ----------
-    ids : int32 (N,)
-        Token ids of all texts in a row.
+    marked : bool (N,)
+        One mark for each token of all texts in a row.
     counts : int64 (B,)
         Tokens of each text.
     """
-    unknown_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(ids == UNKNOWN)])
+    marked_before = np.concatenate([np.zeros(1, np.int64), np.cumsum(marked)])
     ends = np.cumsum(counts)
-    unknown: Counts = unknown_before[ends] - unknown_before[ends - counts]
-    return unknown
+    n_marked: Counts = marked_before[ends] - marked_before[ends - counts]
+    return n_marked
 
 
 def _drop_unknown(ids: Ids, counts: Counts) -> tuple[Ids, Counts]:
-    return ids[ids != UNKNOWN], counts - count_unknown(ids, counts)
+    return ids[ids != UNKNOWN], counts - count_marked(ids == UNKNOWN, counts)

@@ -4,9 +4,10 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from sulsul.text import interchange
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids
@@ -14,12 +15,11 @@ from sulsul.text.morphemes import MorphemeSplitter
 from sulsul.text.settings import TextSettings
 from sulsul.text.splitting import CharacterSplitter, Splitter, word_splitter
 from sulsul.text.vocabulary import Vocabulary, most_frequent
+from sulsul.text.word_types import WordTypes
 
 
-class Lookup(Protocol):
-    """What turns normalised texts into plain token ids."""
-
-    vocabulary: Vocabulary
+class Reader(Protocol):
+    """What turns the normalised texts of one call into plain token ids."""
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
         """Return the ids of all texts in a row, unknown ones as -1, and how many each text has."""
@@ -29,12 +29,66 @@ class Lookup(Protocol):
         """Return id, first character and the character after the last one of every token."""
         ...
 
+    def outside(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Return which of the ids that :meth:`ids` gave are outside the vocabulary."""
+        ...
+
+    def types(self) -> WordTypes | None:
+        """Return what the ids given so far stand for; None where they are rows of the embedding themselves."""
+        ...
+
+
+class Lookup(Protocol):
+    """What was learned about tokens."""
+
+    vocabulary: Vocabulary
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the embedding table, V."""
+        ...
+
+    def names(self) -> list[str]:
+        """Return the name of every row."""
+        ...
+
+    def reader(self) -> Reader:
+        """Return what reads the texts of one call."""
+        ...
+
     def to_json(self) -> str:
         """Return a ``tokenizer.json``."""
         ...
 
 
-class VocabularyLookup:
+class PlainIds:
+    """A look-up whose ids are the rows of the embedding, and which remembers nothing from text to text."""
+
+    vocabulary: Vocabulary
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows of the embedding table, V."""
+        return len(self.vocabulary)
+
+    def names(self) -> list[str]:
+        """Return the name of every row."""
+        return self.vocabulary.names()
+
+    def reader(self) -> Self:
+        """Return itself."""
+        return self
+
+    def outside(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Return which ids are :data:`UNKNOWN`."""
+        unknown: npt.NDArray[np.bool_] = ids == UNKNOWN
+        return unknown
+
+    def types(self) -> None:
+        """Return None."""
+
+
+class VocabularyLookup(PlainIds):
     """Cuts texts by a rule and looks the tokens up.
 
     A dictionary is used rather than :class:`tokenizers.Tokenizer`: over 25,000 film reviews (5.9 million words, two

@@ -13,6 +13,7 @@ import numpy as np
 from sulsul.errors import TokenizerError
 from sulsul.text import interchange
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids
+from sulsul.text.lookup import PlainIds
 from sulsul.text.settings import TextSettings
 from sulsul.text.splitting import PatternSplitter, word_splitter
 from sulsul.text.vocabulary import Vocabulary, most_frequent
@@ -27,7 +28,7 @@ _LINE_WORDS = 1000  # words handed to the trainer at once
 _CACHED_WORDS = 1 << 16
 
 
-class SubwordLookup:
+class SubwordLookup(PlainIds):
     """Cuts words into pieces by learned merges; the work is done by :mod:`tokenizers`.
 
     Words are first cut at white space and at punctuation, which is always a piece of its own, so no piece spans two

@@ -9,11 +9,13 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.errors import TokenizerError
-from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange, count_unknown
+from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange, count_marked
 from sulsul.text.lookup import Lookup, VocabularyLookup
 from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
 from sulsul.text.subwords import SubwordLookup
+from sulsul.text.word_ngrams import NgramLookup
+from sulsul.text.word_types import WordTypes
 
 _CHUNK_CHARACTERS = 1 << 18  # texts are encoded in chunks of about this size, so that temporaries stay small
 _SERIES_TEXTS = 256  # texts of a column that become Python strings at once
@@ -31,7 +33,11 @@ class Encoded(NamedTuple):
     token_counts: Counts
     """int64 (B,): tokens found in the text, known or not, before anything is added or cut."""
     unknown_counts: Counts
-    """int64 (B,): how many of them are outside the vocabulary."""
+    """int64 (B,): how many of them are outside the vocabulary of whole tokens."""
+    unread_counts: Counts
+    """int64 (B,): how many of those leave the model nothing but OOV, or nothing: all, but for words with n-grams."""
+    types: WordTypes | None = None
+    """What the token ids stand for under ``settings.ngrams``; None where they are rows of the embedding."""
 
 
 class Tokenizer:
@@ -39,6 +45,9 @@ class Tokenizer:
 
     Build one with :meth:`fit` or :meth:`from_json`. Everything is applied: NFC, lower case, cutting into tokens,
     look-up, OOV, START, truncation, padding.
+
+    With ``settings.ngrams`` a token id is the position of a word in a table that belongs to the call
+    (:attr:`Encoded.types`), whose first entries are the reserved tokens; without, it is a row of the embedding.
 
     Examples
     --------
@@ -70,8 +79,7 @@ class Tokenizer:
         TokenizerError
             If the texts hold no token at all, or none reaches ``min_frequency``.
         """
-        kind = SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
-        lookup = kind.fit(_chunks(_normalised(texts, settings)), settings)
+        lookup = _kind(settings).fit(_chunks(_normalised(texts, settings)), settings)
         if not lookup.vocabulary.tokens:
             raise TokenizerError(
                 f"The training texts hold no token that occurs at least {settings.min_frequency} time(s): there is "
@@ -95,8 +103,7 @@ class Tokenizer:
         TokenizerError
             If the text is not such a file, or does not belong to the settings.
         """
-        kind = SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
-        return cls(settings, kind.from_json(text, settings))
+        return cls(settings, _kind(settings).from_json(text, settings))
 
     def __reduce__(self) -> tuple[Callable[[str, TextSettings], "Tokenizer"], tuple[str, TextSettings]]:
         """Copy and pickle by way of :meth:`to_json`."""
@@ -107,18 +114,19 @@ class Tokenizer:
 
         It gives the same ids, START included; truncation and padding are in :attr:`settings`. Where the settings
         reserve no OOV, it gives unknown tokens the id ``vocabulary_size``, which is for the reader to drop.
-        ``morpheme`` files hold the vocabulary only: they expect morphemes separated by spaces.
+        ``morpheme`` files hold the vocabulary only: they expect morphemes separated by spaces. Learned n-grams are in
+        the vocabulary with a space in front; that reader gives the ids of whole words.
         """
         return self._lookup.to_json()
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of ids, reserved ones included; may be below the settings' limit."""
-        return len(self._lookup.vocabulary)
+        """Number V of rows that an embedding needs: for reserved tokens, tokens, and n-grams or their buckets."""
+        return self._lookup.n_rows
 
     def vocabulary(self) -> list[str]:
-        """Return the token of every id, reserved ones as ``[PAD]`` and so on."""
-        return self._lookup.vocabulary.names()
+        """Return the name of every row: reserved ones as ``[PAD]`` and so on, n-grams with a space in front."""
+        return self._lookup.names()
 
     @property
     def unknown_id(self) -> int | None:
@@ -143,8 +151,13 @@ class Tokenizer:
         Raises
         ------
         TokenizerError
-            If a text is not a string.
+            If a text is not a string, or with ``settings.ngrams``: ids alone mean nothing then.
         """
+        if self.settings.ngrams is not None:
+            raise TokenizerError(
+                "The ids of a tokenizer with n-grams are positions in a table of the words met; "
+                "call encode_with_lengths, which returns the table as types."
+            )
         encoded = self.encode_with_lengths(texts)
         return encoded.token_ids, encoded.offsets
 
@@ -157,17 +170,19 @@ class Tokenizer:
             If a text is not a string.
         """
         token_ids = array("i")
-        counts: list[npt.NDArray[np.int64]] = [np.zeros((4, 0), np.int64)]
+        counts: list[npt.NDArray[np.int64]] = [np.zeros((5, 0), np.int64)]
+        reader = self._lookup.reader()
         for chunk in _chunks(_normalised(texts, self.settings)):
-            found, token_counts = self._lookup.ids(chunk)
+            found, token_counts = reader.ids(chunk)
             ids, lengths, full_lengths = arrange(found, token_counts, self.settings)
             token_ids.frombytes(ids.tobytes())
-            unknown_counts = count_unknown(found, token_counts)
-            counts.append(np.stack([lengths, full_lengths, token_counts, unknown_counts]))
-        lengths, full_lengths, token_counts, unknown_counts = np.hstack(counts)
+            unknown_counts = count_marked(reader.outside(found), token_counts)
+            unread_counts = count_marked(found == UNKNOWN, token_counts)
+            counts.append(np.stack([lengths, full_lengths, token_counts, unknown_counts, unread_counts]))
+        lengths, full_lengths, token_counts, unknown_counts, unread_counts = np.hstack(counts)
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
         flat = np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32)
-        return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts)
+        return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts, unread_counts, reader.types())
 
     def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the sequence of one text and where in it each token lies.
@@ -180,7 +195,7 @@ class Tokenizer:
         Returns
         -------
         token_ids : list of int
-            As :meth:`encode` gives them.
+            As :meth:`encode_with_lengths` gives them for this text alone.
         spans : list of (int, int)
             ``text[start:end]`` is what the token was made from, in characters of ``text`` as given, before NFC.
             START and PAD have an empty span at the end of the text they stand at.
@@ -192,7 +207,7 @@ class Tokenizer:
         """
         _require_text(text, 0)
         normalised, origins = normalise_with_origins(text, lowercase=self.settings.lowercase)
-        found = list(self._lookup.spans(normalised))
+        found = list(self._lookup.reader().spans(normalised))
         if self.unknown_id is None:
             found = [entry for entry in found if entry[0] != UNKNOWN]
         ids = np.array([entry[0] for entry in found], np.int32)
@@ -212,6 +227,12 @@ class Tokenizer:
         if settings.pad_side == "before":
             return [(0, 0)] * n_pad + spans
         return spans + [(n_characters, n_characters)] * n_pad
+
+
+def _kind(settings: TextSettings) -> type[VocabularyLookup] | type[SubwordLookup] | type[NgramLookup]:
+    if settings.ngrams is not None:
+        return NgramLookup
+    return SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
 
 
 def _normalised(texts: Iterable[str] | pl.Series, settings: TextSettings) -> Iterator[str]:

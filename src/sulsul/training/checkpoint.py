@@ -198,7 +198,7 @@ def _describe(tensor: Tensor | None) -> str:
 
 
 def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
-    """Return the SHA-256 over the token ids, offsets, labels and weights of the corpora."""
+    """Return the SHA-256 over the token ids, offsets, labels, weights and word types of the corpora."""
     digest = hashlib.sha256()
     for corpus in corpora:
         for array in () if corpus is None else _arrays_of(corpus):
@@ -210,4 +210,5 @@ def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
 
 
 def _arrays_of(corpus: EncodedCorpus) -> tuple[np.ndarray[Any, Any] | None, ...]:
-    return corpus.token_ids, corpus.offsets, corpus.class_ids, corpus.sample_weights
+    types = (None, None) if corpus.types is None else (corpus.types.offsets, corpus.types.part_ids)
+    return corpus.token_ids, corpus.offsets, corpus.class_ids, corpus.sample_weights, *types
