@@ -40,7 +40,7 @@ def test_seoul_gives_the_numbers_of_the_notebook(shared_data: Path) -> None:
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (1368, 342, 428)
     assert corpus.audit.n_dropped_by_class == 2645 - 2138
     assert corpus.select(splits.test).class_counts()["행정"] == 220
-    assert corpus.texts[0].startswith("아빠 육아휴직 장려금    업무개요")
+    assert corpus.texts[0].startswith("아빠 육아휴직 장려금\n   업무개요")
 
 
 def test_imdb(shared_data: Path) -> None:

@@ -13,10 +13,10 @@ from sulsul.corpora.texts import join_texts, to_nfc
 from sulsul.errors import DataError
 
 
-def test_columns_are_joined_by_one_space() -> None:
-    frame = pl.DataFrame({"a": ["x", None, "y ", None, ""], "b": [" 1", "2", None, None, ""]})
+def test_each_column_is_a_line_of_its_own() -> None:
+    frame = pl.DataFrame({"a": ["x\r\nz", None, "y ", None, ""], "b": [" 1\n3", "2", None, None, ""]})
     texts, counts = join_texts(frame, ["a", "b"], name="t")
-    assert texts.to_list() == ["x  1", " 2", "y  ", "", ""]
+    assert texts.to_list() == ["x z\n 1\n3", "\n2", "y \n", "", ""]
     assert (counts.n_missing, counts.n_empty) == (1, 1)
 
 

@@ -41,8 +41,8 @@ class TextCounts:
 def join_texts(frame: pl.DataFrame, columns: Sequence[str], *, name: str) -> tuple[pl.Series, TextCounts]:
     """Return the texts of a table as one NFC column and what was counted in them.
 
-    Several columns are joined by one space, a missing cell counting as the empty string; where every cell is missing
-    or empty the text is empty.
+    Of several columns each is a line of its own, a missing cell counting as the empty string; only the last may hold
+    further line breaks, so that the columns can be told apart. Where every cell is missing or empty the text is empty.
 
     Raises
     ------
@@ -55,8 +55,9 @@ def join_texts(frame: pl.DataFrame, columns: Sequence[str], *, name: str) -> tup
     filled = [cell.fill_null("") for cell in cells]
     texts = filled[0]
     if len(filled) > 1:
-        parts = [cell.alias(str(position)) for position, cell in enumerate(filled)]
-        texts = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator=" ")).to_series()
+        lines = [*(cell.str.replace_all(r"[\r\n]+", " ") for cell in filled[:-1]), filled[-1]]
+        parts = [line.alias(str(position)) for position, line in enumerate(lines)]
+        texts = pl.DataFrame(parts).select(pl.concat_str(pl.all(), separator="\n")).to_series()
         if (nothing := _all([cell == "" for cell in filled])).any():
             texts = texts.zip_with(~nothing, pl.Series([""]))
     texts, n_not_nfc = to_nfc(texts.alias("text"))
