@@ -15,7 +15,7 @@ DataArgument = Annotated[
 ]
 TextOption = Annotated[
     str | None,
-    typer.Option("--text", metavar="COL[,COL]", help="Text columns, joined by a space; guessed if left out."),
+    typer.Option("--text", metavar="COL[,COL]", help="Text columns, a line each; guessed if left out."),
 ]
 LabelOption = Annotated[str | None, typer.Option("--label", metavar="COL", help="Label column. Guessed if left out.")]
 IdOption = Annotated[str | None, typer.Option("--id", metavar="COL", help="Column carried through to predictions.")]

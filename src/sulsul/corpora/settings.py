@@ -13,7 +13,7 @@ class DataSettings(BaseModel):
     source: str | None = Field(default=None, description="Path, glob, cloud path or the name of a data set")
     format: Literal["auto", "csv", "tsv", "jsonl", "parquet", "folder", "npz"] = "auto"
     encoding: str = Field(default="auto", description="`auto` recognises UTF-8, UTF-16 and cp949")
-    text: tuple[str, ...] = Field(default=(), description="Text columns, joined by a space; empty: guessed")
+    text: tuple[str, ...] = Field(default=(), description="Text columns, a line each; empty: guessed")
     label: str | None = Field(default=None, description="Label column; None: guessed")
     id: str | None = Field(default=None, description="Column carried through to predictions")
     label_separator: str | None = Field(
