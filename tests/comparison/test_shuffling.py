@@ -77,3 +77,19 @@ def test_every_order_is_equally_likely() -> None:
     orders = Counter("".join(order) for order in tokens(shuffle_words(corpus, tokenizer, seed=0), tokenizer))
     assert len(orders) == 6
     assert all(850 < n < 1150 for n in orders.values())
+
+
+def test_words_that_are_sums_are_moved_whole() -> None:
+    chosen = TextSettings(ngrams=(1, 3), reserved=("pad", "start", "oov"), max_length=6, pad_to=6)
+    tokenizer = Tokenizer.fit(TEXTS, chosen)
+    texts = [*TEXTS, "seen unseen zq"]
+    found = tokenizer.encode_with_lengths(texts)
+    before = EncodedCorpus(found.token_ids, found.offsets, np.arange(len(texts)), types=found.types)
+    after = shuffle_words(before, tokenizer, seed=0)
+    assert after.types is before.types
+    assert after.token_ids.tolist() != before.token_ids.tolist()
+    for start, end in zip(before.offsets[:-1], before.offsets[1:], strict=True):
+        old, new = before.token_ids[start:end], after.token_ids[start:end]
+        assert sorted(old) == sorted(new)
+        assert new[0] == 1
+        assert ((old == 0) == (new == 0)).all()

@@ -18,21 +18,25 @@ for name in ("torch", "sulsul"):
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
-MODEL = {"input": {"kind": "embedding", "size": 5}, "layers": [{"kind": "gru", "units": 4, "bidirectional": True}]}
+MODEL = {"layers": [{"kind": "gru", "units": 4, "bidirectional": True}]}
 
 
 @pytest.mark.parametrize(
     "text",
     [
         {},
+        {"ngrams": [1, 3], "reserved": ["pad", "start", "oov"], "max_length": 5},
+        {"ngrams": [2, 4], "ngram_buckets": 40, "reserved": ["pad"], "vocabulary_size": 20},
+        {"ngrams": [3, 4], "ngram_min_frequency": 3, "reserved": ["pad"], "vocabulary_size": 5},
         {"tokenizer": "char", "max_length": 6, "truncate": "front"},
         {"tokenizer": "subword", "vocabulary_size": 60, "reserved": ["pad", "start", "oov"], "max_length": 5},
         {"reserved": ["pad"], "max_length": 3, "pad_to": 4, "pad_side": "before", "truncate": "front"},
     ],
-    ids=["word", "char", "subword", "padded, unknown words dropped"],
+    ids=["word", "n-grams", "hashed n-grams", "few n-grams", "char", "subword", "padded, unknown words dropped"],
 )
 def test_the_example_needs_no_torch(text: dict[str, object], tmp_path: Path) -> None:
-    predictor = random_predictor(text=text, model=MODEL)
+    kind = "summed-embedding" if "ngrams" in text else "embedding"
+    predictor = random_predictor(text=text, model=MODEL | {"input": {"kind": kind, "size": 5}})
     predictor.bundle.save(tmp_path / "run")
     export_onnx(predictor, tmp_path / "model.onnx")
     texts = [*ragged(), "cafe\u0301 낱말3"]

@@ -67,6 +67,9 @@ NETWORKS = {
 }
 
 
+SUMMED = {"input": {"kind": "summed-embedding", "size": 5}, "layers": [{**LSTM, "bidirectional": True}]}
+
+
 def encoded(predictor: Predictor, texts: list[str]) -> EncodedCorpus:
     return predictor.encode(texts)
 
@@ -151,3 +154,15 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UsageError, match=r"pip install 'sulsul\[onnx\]'"):
         export_onnx(random_predictor(model=layers(LSTM)), tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("text", [{"ngrams": [1, 3]}, {"ngrams": [2, 4], "ngram_buckets": 30, "reserved": ["pad"]}])
+def test_words_that_are_sums(text: dict[str, object], tmp_path: Path) -> None:
+    predictor = random_predictor(model=SUMMED, text=text)
+    for texts in (["", ""], ragged()):
+        report = export_onnx(predictor, tmp_path / "model.onnx", texts=encoded(predictor, texts))
+        assert report.max_abs_error <= 1e-5
+        assert report.n_same_answers == report.n_texts == len(texts)
+    assert not export_onnx(predictor, tmp_path / "model.onnx").real_texts
+    small = export_onnx(predictor, tmp_path / "small.onnx", texts=encoded(predictor, ragged()), int8=True)
+    assert 0.0 < small.max_abs_error < 0.1

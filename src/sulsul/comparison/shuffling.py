@@ -1,10 +1,13 @@
 """Texts whose words stand in random order: what a network scores on them it has without word order."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
-from sulsul.text import Tokenizer
+from sulsul.text import TextSettings, Tokenizer
 
 _WORD_MARK = "▁"
 """Begins a word among subwords."""
@@ -25,19 +28,23 @@ def shuffle_words(encoded: EncodedCorpus, tokenizer: Tokenizer, *, seed: int) ->
     seed
         Seed of the order.
     """
-    fixed, starts, separates = _roles(tokenizer)
+    # Ids that stand for sums are whole words by themselves, behind the reserved tokens as always.
+    names = tokenizer.vocabulary() if encoded.types is None else [""] * len(encoded.types)
+    fixed, starts, separates = _roles(names, tokenizer.settings)
     text_of = np.repeat(np.arange(len(encoded)), encoded.lengths)
     (moving,) = np.nonzero(~fixed[encoded.token_ids])
     ids, text = encoded.token_ids[moving], text_of[moving]
     token_ids = encoded.token_ids.copy()
     if len(moving):
         token_ids[moving] = ids[_shuffled_order(text, starts[ids], separates[ids], seed)]
-    return EncodedCorpus(token_ids, encoded.offsets, encoded.class_ids)
+    return replace(encoded, token_ids=token_ids)
 
 
-def _roles(tokenizer: Tokenizer) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+def _roles(
+    names: Sequence[str], settings: TextSettings
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """Return by token id whether it keeps its place, begins a word, and separates words."""
-    names, kind, reserved = tokenizer.vocabulary(), tokenizer.settings.tokenizer, tokenizer.settings.reserved
+    kind, reserved = settings.tokenizer, settings.reserved
     fixed = np.zeros(len(names), dtype=np.bool_)
     fixed[[index for index, name in enumerate(reserved) if name in {"pad", "start"}]] = True
     separates = np.array([kind == "char" and name == " " for name in names], dtype=np.bool_)

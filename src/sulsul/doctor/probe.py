@@ -1,10 +1,13 @@
 """A quick linear classifier to find out what some tokens alone can tell."""
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+from sulsul.text import Tokenizer
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -48,6 +51,13 @@ def bag_of_ids(token_ids: Ids, offsets: Rows, size: int) -> "csr_array":
     counts = csr_array((np.ones(len(token_ids)), token_ids, narrow), shape=(len(offsets) - 1, size))
     counts.sum_duplicates()
     return csr_array(TfidfTransformer(sublinear_tf=True).fit_transform(counts))
+
+
+def bags_encoded(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Ids, Rows, int]:
+    """Return the arguments of :func:`bag_of_ids` for some texts; a word that is a sum is a word of its own."""
+    encoded = tokenizer.encode_with_lengths(texts)
+    size = tokenizer.vocabulary_size if encoded.types is None else len(encoded.types)
+    return encoded.token_ids, encoded.offsets, size
 
 
 def sample_rows(class_ids: Rows, limit: int, *, seed: int = 0) -> Rows:

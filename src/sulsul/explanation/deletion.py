@@ -6,12 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
-from sulsul.text import TextSettings
+from sulsul.text import TextSettings, WordTypes
 
 Mask = npt.NDArray[np.bool_]
 
 
-def without(token_ids: npt.NDArray[np.int32], kept: Iterable[Mask], settings: TextSettings) -> EncodedCorpus:
+def without(
+    token_ids: npt.NDArray[np.int32], kept: Iterable[Mask], settings: TextSettings, types: WordTypes | None = None
+) -> EncodedCorpus:
     """Return one text for every mask, holding the tokens that it keeps.
 
     The rest closes up: a recurrent network needs no stand-in for a token that is not there. Only where the settings pad
@@ -25,6 +27,8 @@ def without(token_ids: npt.NDArray[np.int32], kept: Iterable[Mask], settings: Te
         Masks (n,): which of its tokens stay.
     settings
         How texts were encoded.
+    types
+        What the token ids stand for where they are sums of rows.
 
     Examples
     --------
@@ -35,7 +39,7 @@ def without(token_ids: npt.NDArray[np.int32], kept: Iterable[Mask], settings: Te
     """
     texts = [_padded(token_ids[mask], len(token_ids), settings) for mask in kept]
     offsets = np.concatenate([[0], np.cumsum([len(text) for text in texts])]).astype(np.int64)
-    return EncodedCorpus(np.concatenate([np.zeros(0, np.int32), *texts]), offsets)
+    return EncodedCorpus(np.concatenate([np.zeros(0, np.int32), *texts]), offsets, types=types)
 
 
 def _padded(token_ids: npt.NDArray[np.int32], length: int, settings: TextSettings) -> npt.NDArray[np.int32]:

@@ -10,6 +10,7 @@ from sulsul.evaluation.intervals import Interval, bootstrap_interval
 from sulsul.explanation.deletion import without
 from sulsul.explanation.scores import log_odds_of_arrays
 from sulsul.predictor import Predictor
+from sulsul.text import WordTypes
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.5)
 """Shares of a text's tokens that are deleted, each rounded up."""
@@ -52,6 +53,7 @@ class Attributed:
     influences: FloatArray
     is_word: npt.NDArray[np.bool_]
     target: int
+    types: WordTypes | None = None
 
 
 def deletion_test(predictor: Predictor, texts: Sequence[Attributed], *, seed: int = 0) -> Faithfulness | None:
@@ -95,7 +97,7 @@ def _drops(predictor: Predictor, text: Attributed, generator: np.random.Generato
             mask[order[:n]] = False
             masks.append(mask)
     settings, output = predictor.bundle.specification.text, predictor.bundle.classifier.output_kind
-    logits = predictor.logits(without(text.token_ids, masks, settings))
+    logits = predictor.logits(without(text.token_ids, masks, settings, text.types))
     scores = log_odds_of_arrays(logits, np.full(len(masks), text.target), output)
     drops = scores[0] - scores[1:].reshape(len(orders), len(FRACTIONS)).mean(axis=1)
     return float(drops[0]), drops[1:]

@@ -1,15 +1,19 @@
 """Influence by gradients, through the network's own backward pass in evaluation mode.
 
-A token enters a network as a row: of the embedding table or, for a one-hot input, of the first layer's kernels. Each
+A token enters a network as a row: of the embedding table, a sum of such rows where words have n-grams or, for a one-hot
+input, a row of the first layer's kernels. Each
 token of the texts is given a row of its own, as if every token occurred once in the vocabulary; the gradient by that
 table is then the gradient by each single token, for both inputs alike and through native kernels as they are.
 """
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.func import functional_call
+from torch.nn import functional
 
 from sulsul.batching import EncodedCorpus, collate
 from sulsul.errors import UsageError
@@ -17,6 +21,7 @@ from sulsul.explanation.scores import Ids, log_odds
 from sulsul.inference import batches_by_length
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.text import WordTypes
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -106,10 +111,12 @@ def _products(
         return np.zeros(0)
     names = _table_names(classifier)
     parameters = dict(classifier.named_parameters())
-    token_ids = torch.from_numpy(encoded.token_ids.astype(np.int64))
     factors = torch.from_numpy(scale).to(classifier.output.kernel.dtype).unsqueeze(1)
-    tables = {name: (parameters[name].detach().index_select(0, token_ids) * factors).requires_grad_() for name in names}
-    every_token = EncodedCorpus(np.arange(len(token_ids), dtype=np.int32), encoded.offsets)
+    tables = {name: (_rows(parameters[name].detach(), encoded) * factors).requires_grad_() for name in names}
+    every_token = encoded.positions()
+    if encoded.types is not None:
+        n_tokens = len(every_token.token_ids)
+        every_token = replace(every_token, types=WordTypes(np.arange(n_tokens + 1), every_token.token_ids))
     batch = PackedBatch.from_arrays(collate(every_token, np.arange(len(encoded), dtype=np.int64)))
     was_training = classifier.training
     classifier.eval()
@@ -129,10 +136,19 @@ def _products(
     return found if divisor is None else found / divisor
 
 
+def _rows(table: Tensor, encoded: EncodedCorpus) -> Tensor:
+    """Return the row of every token, shape (N, E)."""
+    if encoded.types is None:
+        return table.index_select(0, torch.from_numpy(encoded.token_ids.astype(np.int64)))
+    parts = encoded.types.select(encoded.token_ids)
+    part_ids, offsets = torch.from_numpy(parts.part_ids.astype(np.int64)), torch.from_numpy(parts.offsets)
+    return functional.embedding_bag(part_ids, table, offsets, mode="sum", include_last_offset=True)
+
+
 def _table_names(classifier: Classifier) -> list[str]:
     """Return the parameters whose rows stand for tokens."""
     match classifier.specification.input.kind:
-        case "embedding":
+        case "embedding" | "summed-embedding":
             return ["input.weight"]
         case "one-hot":
             directions = ("forward_direction", "backward_direction")
@@ -146,5 +162,4 @@ def _table_names(classifier: Classifier) -> list[str]:
 
 def _positions(encoded: EncodedCorpus, rows: Ids) -> npt.NDArray[np.int32]:
     """Return where the tokens of ``encoded.select(rows)`` stand in ``encoded``."""
-    whole = EncodedCorpus(np.arange(len(encoded.token_ids), dtype=np.int32), encoded.offsets)
-    return whole.select(rows).token_ids
+    return encoded.positions().select(rows).token_ids

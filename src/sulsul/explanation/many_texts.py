@@ -92,21 +92,15 @@ def explain_corpus(
     if not len(texts):
         raise UsageError("there are no texts to explain.")
     class_ids = [class_id_of(predictor, name) for name in (targets if targets is not None else predictor.classes)]
-    read = [predictor.bundle.tokenizer.encode_with_spans(text) for text in texts]
-    encoded = _encoded(read)
-    places = [_word_places(text, spans) for text, (_, spans) in zip(texts, read, strict=True)]
+    encoded = predictor.encode(texts)
+    spans = [predictor.bundle.tokenizer.encode_with_spans(text)[1] for text in texts]
+    places = [_word_places(text, spans_of_text) for text, spans_of_text in zip(texts, spans, strict=True)]
     words = {}
     for class_id in class_ids:
         targets_of_texts = np.full(len(texts), class_id)
         influences = gradient_times_input(predictor.bundle.classifier, encoded, targets_of_texts)
         words[predictor.classes[class_id]] = _ranked(places, encoded, influences, n_words, min_texts)
-    return CorpusExplanation(words, len(texts), _tested(predictor, encoded, read, seed))
-
-
-def _encoded(read: Sequence[tuple[list[int], list[tuple[int, int]]]]) -> EncodedCorpus:
-    lengths = [len(token_ids) for token_ids, _ in read]
-    flat = np.array([token_id for token_ids, _ in read for token_id in token_ids], np.int32)
-    return EncodedCorpus(flat, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    return CorpusExplanation(words, len(texts), _tested(predictor, encoded, spans, seed))
 
 
 def _word_places(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
@@ -148,7 +142,7 @@ def _ranked(
 
 
 def _tested(
-    predictor: Predictor, encoded: EncodedCorpus, read: Sequence[tuple[list[int], list[tuple[int, int]]]], seed: int
+    predictor: Predictor, encoded: EncodedCorpus, spans: Sequence[list[tuple[int, int]]], seed: int
 ) -> Faithfulness | None:
     n = min(_TESTED_TEXTS, len(encoded))
     rows = np.sort(np.random.default_rng(seed).choice(len(encoded), n, replace=False))
@@ -159,8 +153,9 @@ def _tested(
         Attributed(
             part.token_ids[start:end],
             influences[start:end],
-            np.array([first < last for first, last in read[row][1]], dtype=np.bool_),
+            np.array([first < last for first, last in spans[row]], dtype=np.bool_),
             int(target),
+            part.types,
         )
         for row, start, end, target in zip(rows, part.offsets[:-1], part.offsets[1:], predicted, strict=True)
     ]

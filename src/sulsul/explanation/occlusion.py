@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.batching import EncodedCorpus
 from sulsul.explanation.deletion import without
 from sulsul.explanation.scores import log_odds_of_arrays
 from sulsul.predictor import Predictor
@@ -11,7 +12,7 @@ _TEXTS_AT_ONCE = 256
 
 
 def occlusion(
-    predictor: Predictor, token_ids: npt.NDArray[np.int32], is_word: npt.NDArray[np.bool_], target: int
+    predictor: Predictor, encoded: EncodedCorpus, is_word: npt.NDArray[np.bool_], target: int
 ) -> npt.NDArray[np.float64]:
     """Return what the log-odds of the target lose with each token of one text, shape (n,).
 
@@ -22,19 +23,20 @@ def occlusion(
     ----------
     predictor
         The trained classifier.
-    token_ids : int32 (n,)
-        One text.
+    encoded
+        One text of n tokens.
     is_word : bool (n,)
         Which tokens come from the text itself.
     target
         Class id.
     """
+    token_ids, types = encoded.token_ids, encoded.types
     settings, output = predictor.bundle.specification.text, predictor.bundle.classifier.output_kind
     influences = np.zeros(len(token_ids))
     everything = np.ones(len(token_ids), dtype=np.bool_)
 
     def scores(masks: list[npt.NDArray[np.bool_]]) -> npt.NDArray[np.float64]:
-        logits = predictor.logits(without(token_ids, masks, settings))
+        logits = predictor.logits(without(token_ids, masks, settings, types))
         return log_odds_of_arrays(logits, np.full(len(masks), target), output)
 
     (whole,) = scores([everything])

@@ -1,6 +1,6 @@
 """Explaining the answer for one text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import numpy as np
@@ -14,6 +14,8 @@ from sulsul.explanation.gradients import gradient_times_input, integrated_gradie
 from sulsul.explanation.occlusion import occlusion
 from sulsul.explanation.scores import log_odds_of_arrays
 from sulsul.predictor import Predictor
+from sulsul.text.normalisation import normalise
+from sulsul.text.vocabulary import RESERVED_NAMES
 
 Method = Literal["gradient", "integrated-gradients", "occlusion"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -63,15 +65,15 @@ def explain(
     >>> explanation.target, max(explanation.tokens, key=lambda token: token.influence).token
     ('pos', 'good')
     """
-    token_ids, spans = predictor.bundle.tokenizer.encode_with_spans(text)
-    encoded = EncodedCorpus(np.array(token_ids, np.int32), np.array([0, len(token_ids)], np.int64))
+    _, spans = predictor.bundle.tokenizer.encode_with_spans(text)
+    encoded = predictor.encode([text])
     logits = predictor.logits(encoded)
     probabilities = predictor.probabilities_of_logits(logits)[0]
     class_id = int(probabilities.argmax()) if target is None else class_id_of(predictor, target)
     is_word = np.array([start < end for start, end in spans], dtype=np.bool_)
     influences = attribute(method)(predictor, encoded, is_word, class_id)
-    attributed = Attributed(encoded.token_ids, influences, is_word, class_id)
-    names = predictor.bundle.tokenizer.vocabulary()
+    attributed = Attributed(encoded.token_ids, influences, is_word, class_id, encoded.types)
+    names = _names(predictor, text, encoded, spans)
     return Explanation(
         text=text,
         target=predictor.classes[class_id],
@@ -79,13 +81,28 @@ def explain(
         log_odds=float(log_odds_of_arrays(logits, np.array([class_id]), predictor.bundle.classifier.output_kind)[0]),
         method=method,
         tokens=tuple(
-            TokenInfluence(names[token_id], start, end, float(influence))
-            for token_id, (start, end), influence in zip(token_ids, spans, influences, strict=True)
+            TokenInfluence(name, start, end, float(influence))
+            for name, (start, end), influence in zip(names, spans, influences, strict=True)
             if start < end
         ),
         remainder=float(influences[~is_word].sum()),
         faithfulness=deletion_test(predictor, [attributed], seed=seed) if faithfulness else None,
     )
+
+
+def _names(predictor: Predictor, text: str, encoded: EncodedCorpus, spans: Sequence[tuple[int, int]]) -> list[str]:
+    """Return the token at each position; a word that is a sum has no row of its own name, so it names itself."""
+    tokenizer = predictor.bundle.tokenizer
+    if encoded.types is None:
+        names = tokenizer.vocabulary()
+        return [names[token_id] for token_id in encoded.token_ids]
+    reserved = [RESERVED_NAMES[token] for token in tokenizer.settings.reserved]
+    return [
+        reserved[token_id]
+        if token_id < len(reserved)
+        else normalise(text[start:end], lowercase=tokenizer.settings.lowercase)
+        for token_id, (start, end) in zip(encoded.token_ids.tolist(), spans, strict=True)
+    ]
 
 
 Attribution = Callable[[Predictor, EncodedCorpus, npt.NDArray[np.bool_], int], npt.NDArray[np.float64]]
@@ -132,4 +149,4 @@ def _integrated(
 def _occlusion(
     predictor: Predictor, encoded: EncodedCorpus, is_word: npt.NDArray[np.bool_], target: int
 ) -> npt.NDArray[np.float64]:
-    return occlusion(predictor, encoded.token_ids, is_word, target)
+    return occlusion(predictor, encoded, is_word, target)

@@ -8,7 +8,7 @@ import numpy as np
 import sulsul
 from sulsul.export.graph import GraphBuilder
 from sulsul.export.pooling import add_pooling
-from sulsul.export.sequence_layers import add_sequence_layers
+from sulsul.export.sequence_layers import PARTS, add_sequence_layers
 from sulsul.model.classifier import Classifier
 from sulsul.model.dense import Dense
 
@@ -27,6 +27,8 @@ def build_model(bundle: "Bundle", *, int8: bool = False) -> "onnx.ModelProto":
     """Return the ONNX model of a trained classifier in evaluation form.
 
     Inputs: ``token_ids`` int64 (batch, time), padded behind with any id, and ``lengths`` int64 (batch), 0 allowed.
+    Where words are sums, ids are positions in a third one, ``parts`` int64 (types, parts): the rows each word of the
+    batch is the sum of, filled up with -1.
     Outputs: ``logits`` (batch, L) and ``probabilities`` (batch, C), float32. The metadata hold the classes and what is
     to be done with the ids that ``tokenizer.json`` gives.
     """
@@ -39,14 +41,17 @@ def build_model(bundle: "Bundle", *, int8: bool = False) -> "onnx.ModelProto":
     _add_probabilities(graph, classifier, logits)
     time = classifier.pad_to if classifier.specification.input.kind == "raw-ids" else "time"
     n_logits = classifier.output.kernel.shape[1]
+    inputs = [
+        helper.make_tensor_value_info("token_ids", TensorProto.INT64, ["batch", time]),
+        helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
+    ]
+    if classifier.specification.input.kind == "summed-embedding":
+        inputs.append(helper.make_tensor_value_info(PARTS, TensorProto.INT64, ["types", "parts"]))
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
             "sulsul",
-            [
-                helper.make_tensor_value_info("token_ids", TensorProto.INT64, ["batch", time]),
-                helper.make_tensor_value_info("lengths", TensorProto.INT64, ["batch"]),
-            ],
+            inputs,
             [
                 helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", n_logits]),
                 helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", classifier.n_classes]),

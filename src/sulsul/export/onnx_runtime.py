@@ -9,6 +9,7 @@ import numpy.typing as npt
 from sulsul.batching import EncodedCorpus
 from sulsul.errors import UsageError
 from sulsul.inference import MAX_BATCH_TOKENS, batches_by_length
+from sulsul.text import WordTypes
 
 _BATCH_SIZE = 256
 
@@ -53,5 +54,17 @@ def _run(
     for padded, row, length in zip(token_ids, rows, lengths, strict=True):
         start = encoded.offsets[row]
         padded[:length] = encoded.token_ids[start : start + length]
-    logits: npt.NDArray[np.float32] = run(["logits"], {"token_ids": token_ids, "lengths": lengths})[0]
+    inputs = {"token_ids": token_ids, "lengths": lengths}
+    if encoded.types is not None:
+        met, ids = np.unique(token_ids, return_inverse=True)
+        inputs |= {"token_ids": ids.reshape(token_ids.shape), "parts": padded_parts(encoded.types.select(met))}
+    logits: npt.NDArray[np.float32] = run(["logits"], inputs)[0]
     return logits
+
+
+def padded_parts(types: WordTypes) -> npt.NDArray[np.int64]:
+    """Return the parts of every type as a row, filled up with -1, shape (U, P)."""
+    counts = np.diff(types.offsets)
+    parts = np.full((len(counts), int(counts.max(initial=0))), -1, np.int64)
+    parts[np.arange(parts.shape[1]) < counts[:, None]] = types.part_ids
+    return parts

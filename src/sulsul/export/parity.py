@@ -8,9 +8,12 @@ import numpy.typing as npt
 from sulsul.batching import EncodedCorpus
 from sulsul.inference import predict_logits
 from sulsul.model.classifier import Classifier
+from sulsul.text import WordTypes
 
 N_RANDOM_TEXTS = 64
 LONGEST_RANDOM_TEXT = 60
+N_RANDOM_TYPES = 500
+MOST_RANDOM_PARTS = 30
 
 
 def exact_logits(classifier: Classifier, encoded: EncodedCorpus) -> npt.NDArray[np.float64]:
@@ -29,5 +32,15 @@ def random_texts(classifier: Classifier, seed: int = 0) -> EncodedCorpus:
     lengths[0] = 0
     if classifier.pad_to is not None and classifier.specification.input.kind == "raw-ids":
         lengths[:] = classifier.pad_to
-    token_ids = generator.integers(0, classifier.vocabulary_size, int(lengths.sum())).astype(np.int32)
-    return EncodedCorpus(token_ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64))
+    n_ids, types = classifier.vocabulary_size, None
+    if classifier.specification.input.kind == "summed-embedding":
+        types = _random_types(classifier.vocabulary_size, generator)
+        n_ids = len(types)
+    token_ids = generator.integers(0, n_ids, int(lengths.sum())).astype(np.int32)
+    return EncodedCorpus(token_ids, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), types=types)
+
+
+def _random_types(vocabulary_size: int, generator: np.random.Generator) -> WordTypes:
+    counts = generator.integers(1, MOST_RANDOM_PARTS + 1, N_RANDOM_TYPES)
+    part_ids = generator.integers(0, vocabulary_size, int(counts.sum())).astype(np.int32)
+    return WordTypes(np.concatenate([[0], np.cumsum(counts)]).astype(np.int64), part_ids)

@@ -12,10 +12,13 @@ import torch
 from sulsul.export.graph import GraphBuilder
 from sulsul.model.classifier import Classifier
 from sulsul.model.gate_order import Cell, to_onnx
-from sulsul.model.inputs import Embedding, RawIds
+from sulsul.model.inputs import Embedding, RawIds, SummedEmbedding
 from sulsul.model.normalization import BatchNorm
 from sulsul.model.recurrence_inputs import DirectionParameters
 from sulsul.model.recurrent import Recurrent
+
+PARTS = "parts"
+"""Name of the input that holds the part ids of a batch's types, int64 (U, P), filled up with -1."""
 
 _OPERATORS: dict[Cell, str] = {"simple-rnn": "RNN", "gru": "GRU", "lstm": "LSTM"}
 
@@ -44,6 +47,8 @@ def add_sequence_layers(graph: GraphBuilder, classifier: Classifier, token_ids: 
         recurrent_lengths = graph.node("Cast", [at_least_one], to=_int32())
         if isinstance(classifier.input, Embedding):
             hidden = graph.rows(_array(classifier.input.weight), by_time)
+        elif isinstance(classifier.input, SummedEmbedding):
+            hidden = _sums(graph, _array(classifier.input.weight), by_time)
         else:
             hidden = _one_hot(graph, layers[0], by_time)
         steps = Steps(hidden, lengths, recurrent_lengths)
@@ -55,6 +60,17 @@ def add_sequence_layers(graph: GraphBuilder, classifier: Classifier, token_ids: 
         elif isinstance(layer, BatchNorm):
             steps = steps._replace(hidden=_batch_norm(graph, layer, steps.hidden))
     return steps
+
+
+def _sums(graph: GraphBuilder, table: npt.NDArray[Any], by_time: str) -> str:
+    """Look up sums of the table's rows: those of a batch's types once, then theirs by token.
+
+    Part -1 is the last row: zeros, which add nothing. One type more, of zeros, is there for a batch without any.
+    """
+    with_zeros = np.concatenate([table, np.zeros((1, table.shape[1]), table.dtype)])
+    sums = graph.node("ReduceSum", [graph.rows(with_zeros, PARTS), graph.integers(1)], keepdims=0)
+    none = graph.constant(np.zeros((1, table.shape[1])), np.float32)
+    return graph.node("Gather", [graph.node("Concat", [sums, none], axis=0), by_time], axis=0)
 
 
 def _raw_ids(graph: GraphBuilder, token_ids: str) -> Steps:

@@ -265,3 +265,65 @@ def test_an_empty_text_is_no_obstacle(setup_of):
     evidence = setup_of(rows, *PADDED, "model.pooling=last")
     assert isinstance(evidence.data.train.encoded, EncodedCorpus)
     assert "padding-share" in [finding.check for finding in examine_setup(evidence).findings]
+
+
+NGRAMS = ("text.tokenizer=word", "text.ngrams=[1, 3]", "model.input.kind=summed-embedding")
+
+
+def test_clean_data_with_ngrams_has_no_errors_or_warnings(setup_of):
+    evidence = setup_of(clean_rows(1000), *NGRAMS)
+    diagnosis = check_before(evidence.data, evidence.specification, evidence.classifier, thorough=True)
+    assert [finding for finding in diagnosis.findings if finding.severity != "note"] == []
+
+
+def test_words_read_by_their_ngrams_are_not_unknown(setup_of):
+    rows = clean_rows(300)
+    few = ("text.vocabulary_size=10", *NGRAMS)
+    assert list(unknown_tokens.find_unknown_tokens(setup_of(rows, *few))) == []
+    finding = only(
+        unknown_tokens.find_unknown_tokens(setup_of(rows, *few, "text.ngrams=[3, 3]", "text.ngram_vocabulary_size=5"))
+    )
+    assert "are read by their n-grams alone" in finding.what
+    assert "shorter n-grams" in finding.remedy
+    assert finding.evidence["read_by_ngrams"] > 0
+
+
+def test_korean_words_with_ngrams_are_no_mistake(setup_of):
+    pairs = [(a, b) for a in "가나다라마바사아" for b in "고지네더던군"]
+    rows = [(f"학교{a}가 좋{b}다 문의{a}{b}를", str(k % 2)) for k, (a, b) in enumerate(pairs)]
+    assert only(unknown_tokens.find_korean_words(setup_of(rows, "text.tokenizer=word"))).check == "korean-words"
+    assert list(unknown_tokens.find_korean_words(setup_of(rows, *NGRAMS))) == []
+
+
+def test_copied_splits_are_seen_by_words_not_by_their_numbers(setup_of):
+    evidence = setup_of(clean_rows(1000), *NGRAMS)
+    data = evidence.data
+    texts = [f"{k}zero{k} one{k}" for k in range(len(data.splits["validation"].rows))]
+    found = data.tokenizer.encode_with_lengths(texts)
+    other = replace(data.splits["validation"], encoded=EncodedCorpus(found.token_ids, found.offsets, types=found.types))
+    again = data.tokenizer.encode_with_lengths([f"{text[::-1]}" for text in texts])
+    train = replace(
+        data.train,
+        rows=data.splits["validation"].rows,
+        encoded=EncodedCorpus(again.token_ids, again.offsets, types=again.types),
+    )
+    assert found.token_ids.tolist() == again.token_ids.tolist()
+    unlike = replace(evidence, prepared=replace(data, splits={"train": train, "validation": other}))
+    assert list(copied_split.find_copied_split(unlike)) == []
+    copied = replace(evidence, prepared=replace(data, splits={"train": train, "validation": train}))
+    assert only(copied_split.find_copied_split(copied)).check == "validation-copied"
+
+
+def test_pads_beside_summed_words(setup_of):
+    padded = ("text.max_length=100", "text.pad_to=100")
+    evidence = setup_of(clean_rows(), *NGRAMS, *padded)
+    assert only(padding.find_counted_padding(evidence)).check == "padding-row"
+    assert only(padding.find_unmasked_padding(evidence)).evidence["largest_logit_change_by_the_pads"] > 0
+
+
+def test_probes_take_summed_words_for_words(setup_of):
+    tail = " ".join(f"w{j}" for j in range(60))
+    rows = [(f"{('bad', 'good')[k % 2]} text {k} {tail}", str(k % 2)) for k in range(120)]
+    evidence = setup_of(rows, *NGRAMS, "text.max_length=20", "text.truncate=front")
+    assert only(truncation.find_wrong_side_cut(evidence)).evidence["accuracy_of_the_beginning"] == 1.0
+    assert list(cleaning.find_lost_signal(evidence)) == []

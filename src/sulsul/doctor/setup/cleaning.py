@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sulsul.doctor.probe import bag_of_ids, correct_by_cross_validation, sample_rows
+from sulsul.doctor.probe import bag_of_ids, bags_encoded, correct_by_cross_validation, sample_rows
 from sulsul.doctor.quoting import count, percent, quote, row_numbers
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.evaluation.significance import mcnemar
@@ -61,9 +61,7 @@ def find_lost_signal(evidence: SetupEvidence) -> Iterator[Finding]:
     right = {}
     for filtered in (True, False):
         tokenizer = Tokenizer.fit(texts, settings.model_copy(update={"filter_punctuation": filtered}))
-        right[filtered] = correct_by_cross_validation(
-            bag_of_ids(*tokenizer.encode(texts), tokenizer.vocabulary_size), labels
-        )
+        right[filtered] = correct_by_cross_validation(bag_of_ids(*bags_encoded(tokenizer, texts)), labels)
     gain = float(right[False].mean() - right[True].mean())
     if gain < _CLEAR or mcnemar(right[False], right[True]).p_value >= 0.05:
         return

@@ -36,4 +36,11 @@ def find_copied_split(evidence: SetupEvidence) -> Iterator[Finding]:
 
 
 def _rows(encoded: EncodedCorpus) -> list[bytes]:
-    return [part.tobytes() for part in np.split(encoded.token_ids, encoded.offsets[1:-1])]
+    """Return the tokens of each text as bytes that are equal for equal tokens, in whatever corpus."""
+    texts = np.split(encoded.token_ids, encoded.offsets[1:-1])
+    if encoded.types is None:
+        return [text.tobytes() for text in texts]
+    # Ids are the corpus's own here; the rows that a word is the sum of are not. -1 ends a word.
+    parts = np.split(encoded.types.part_ids, encoded.types.offsets[1:-1])
+    words = [np.append(part, -1).astype(np.int32).tobytes() for part in parts]
+    return [b"".join(words[token_id] for token_id in text) for text in texts]

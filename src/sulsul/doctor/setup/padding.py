@@ -9,10 +9,11 @@ from sulsul.doctor.quoting import percent
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.doctor.setup.forward import logits_of
 from sulsul.findings import Finding
-from sulsul.model.specification import BatchNormLayer, EmbeddingInput
+from sulsul.model.specification import BatchNormLayer, EmbeddingInput, SummedEmbeddingInput
 
 _MUCH = 0.5
 _PROBED_TEXTS = 32
+_TABLES = (EmbeddingInput, SummedEmbeddingInput)
 _NO_PADS = "Leave out pad_to: texts of different lengths need no padding here (--set text.pad_to=none)."
 
 
@@ -88,7 +89,7 @@ def find_batch_norm_over_padding(evidence: SetupEvidence) -> Iterator[Finding]:
 def find_counted_padding(evidence: SetupEvidence) -> Iterator[Finding]:
     """Find a PAD row of the embedding that is trained and pooled like a word."""
     model = evidence.specification.model
-    if not evidence.pads_are_read or not isinstance(model.input, EmbeddingInput) or model.pooling == "last":
+    if not evidence.pads_are_read or not isinstance(model.input, _TABLES) or model.pooling == "last":
         return
     yield Finding(
         check="padding-row",
@@ -106,7 +107,8 @@ def _effect_of_pads(evidence: SetupEvidence) -> dict[str, float]:
     padded = evidence.data.train.encoded.select(np.arange(min(_PROBED_TEXTS, len(evidence.data.train.rows))))
     words = padded.token_ids != pad
     lengths = np.add.reduceat(words, padded.offsets[:-1], dtype=np.int64)  # every sequence has pad_to ids
-    plain = EncodedCorpus(padded.token_ids[words], np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)]))
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+    plain = EncodedCorpus(padded.token_ids[words], offsets, types=padded.types)
     with_pads, without = logits_of(evidence.classifier, padded), logits_of(evidence.classifier, plain)
     return {
         "largest_logit_change_by_the_pads": float(f"{np.abs(with_pads - without).max():.3g}"),
@@ -118,7 +120,7 @@ def _effect_of_pads(evidence: SetupEvidence) -> dict[str, float]:
 def _operations_per_step(evidence: SetupEvidence) -> float:
     """Return the multiplications and additions of one timestep of one text, forward only."""
     model = evidence.specification.model
-    size = model.input.size if isinstance(model.input, EmbeddingInput) else 0
+    size = model.input.size if isinstance(model.input, _TABLES) else 0
     total = 0.0
     for layer in evidence.recurrent_layers:
         total += 2.0 * layer.n_directions * layer.n_gates * layer.units * (size + layer.units)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sulsul.doctor.probe import bag_of_ids, correct_by_cross_validation, sample_rows
+from sulsul.doctor.probe import bag_of_ids, bags_encoded, correct_by_cross_validation, sample_rows
 from sulsul.doctor.quoting import percent
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.evaluation.significance import mcnemar
@@ -54,8 +54,7 @@ def find_wrong_side_cut(evidence: SetupEvidence) -> Iterator[Finding]:
         return
     whole_settings = text.model_copy(update={"max_length": None, "pad_to": None})
     whole = Tokenizer.from_json(evidence.data.tokenizer.to_json(), whole_settings)
-    ids, offsets = whole.encode([evidence.data.texts("train")[int(row)] for row in rows])
-    size = whole.vocabulary_size
+    ids, offsets, size = bags_encoded(whole, [evidence.data.texts("train")[int(row)] for row in rows])
     sides = {"front": _cut(ids, offsets, text.max_length, keep="end"), "back": _cut(ids, offsets, text.max_length)}
     right = {side: correct_by_cross_validation(bag_of_ids(*cut, size), class_ids[rows]) for side, cut in sides.items()}
     both = correct_by_cross_validation(bag_of_ids(ids, offsets, size), class_ids[rows])
