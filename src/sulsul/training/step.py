@@ -99,7 +99,7 @@ class TorchStep:
         if self._lazy_table is None:
             take_step(self._optimizer, learning_rate=learning_rate, step=step)
         else:
-            rows = torch.unique(batch.token_ids)
+            rows = torch.unique(batch.token_ids if batch.types is None else batch.types.part_ids)
             take_lazy_step(self._optimizer, table=self._lazy_table, rows=rows, learning_rate=learning_rate, step=step)
 
     def tensors(self) -> dict[str, Tensor]:
