@@ -38,7 +38,7 @@ def tiny_specification(source: Path, **sections: dict[str, object]) -> RunSpecif
     values = {key: dict(value) if isinstance(value, dict) else value for key, value in SETTINGS.items()}
     values["data"] |= {"source": str(source)}  # type: ignore[operator]
     for section, update in sections.items():
-        values[section] |= update  # type: ignore[operator]
+        values[section] = values.get(section, {}) | update  # type: ignore[operator]
     return RunSpecification.parse(values, where="test")
 
 

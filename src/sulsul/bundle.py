@@ -6,7 +6,7 @@ complete, and an altered file is noticed.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,30 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
 from safetensors import safe_open as open_safetensors
+from safetensors.numpy import load as arrays_of_safetensors
+from safetensors.numpy import save as safetensors_bytes_of_arrays
 from safetensors.torch import save as safetensors_bytes
 
 import sulsul
+from sulsul.ensemble import Ensemble
 from sulsul.errors import BundleError, OutputError, SulsulError
+from sulsul.evaluation.abstention import Abstention
+from sulsul.evaluation.blending import Blend
+from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
 from sulsul.files import output_error, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.specification import RunSpecification, describe_validation_error
 from sulsul.text import LabelEncoder, Tokenizer
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""The newest schema; a bundle says 2 only if it holds more than one plain network, so that older versions read it."""
 MODEL_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
+LINEAR_FILE = "linear.safetensors"
 _LARGEST_CONFIG_BYTES = 64 * 2**20
+# Sections of a specification that came with schema 2; where they say nothing they are not written.
+_NEWER_SECTIONS = ("ensemble", "wide", "calibration")
 
 
 class FileEntry(BaseModel):
@@ -39,6 +49,17 @@ class FileEntry(BaseModel):
 
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
     size_bytes: int = Field(ge=0)
+
+
+class AnswerEntry(BaseModel):
+    """What the answer consists of, where it is more than one plain network (schema 2)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    members: int = Field(ge=1, le=100)
+    linear: LinearDescription | None = None
+    blend: Blend = Blend()
+    abstention: Abstention | None = None
 
 
 class BundleConfig(BaseModel):
@@ -52,6 +73,7 @@ class BundleConfig(BaseModel):
     multi_label: bool
     vocabulary_size: int = Field(ge=1, le=2**31 - 1)
     specification: RunSpecification
+    answer: AnswerEntry = AnswerEntry(members=1)
     data: dict[str, JsonValue] = {}
     files: dict[str, FileEntry]
 
@@ -60,11 +82,16 @@ class BundleConfig(BaseModel):
 class Bundle:
     """A trained classifier with everything needed to use it: weights, tokenizer, labels and how it was made."""
 
-    classifier: Classifier
+    ensemble: Ensemble
     tokenizer: Tokenizer
     labels: LabelEncoder
     specification: RunSpecification
     data: Mapping[str, JsonValue] = field(default_factory=dict)
+
+    @property
+    def classifier(self) -> Classifier:
+        """The first network: the only one, but for an ensemble."""
+        return self.ensemble.first
 
     def save(self, folder: Path, *, extra_files: Mapping[str, bytes] | None = None) -> None:
         """Write the bundle into ``folder``, which is created when missing.
@@ -88,28 +115,29 @@ class Bundle:
         except OSError as error:
             raise output_error(folder, error) from error
         contents = {
-            MODEL_FILE: safetensors_bytes(
-                {name: tensor.detach().contiguous() for name, tensor in self.classifier.state_dict().items()}
-            ),
+            MODEL_FILE: safetensors_bytes(_weights(self.ensemble.members)),
             TOKENIZER_FILE: self.tokenizer.to_json().encode("utf-8"),
             **(extra_files or {}),
         }
+        if self.ensemble.linear is not None:
+            contents[LINEAR_FILE] = safetensors_bytes_of_arrays(self.ensemble.linear.arrays())
         for name, content in contents.items():
             write_atomically(folder / name, content)
         config = BundleConfig(
-            schema_version=SCHEMA_VERSION,
+            schema_version=1 if self.ensemble.is_plain else SCHEMA_VERSION,
             sulsul_version=sulsul.__version__,
             classes=self.labels.classes,
             multi_label=self.labels.multi_label,
             vocabulary_size=self.tokenizer.vocabulary_size,
             specification=self.specification,
+            answer=_answer_entry(self.ensemble),
             data=dict(self.data),
             files={
                 name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
                 for name, content in contents.items()
             },
         )
-        text = json.dumps(config.model_dump(mode="json"), ensure_ascii=False, indent=1)
+        text = json.dumps(_as_json(config), ensure_ascii=False, indent=1)
         write_text_atomically(folder / CONFIG_FILE, text)
 
     @classmethod
@@ -129,8 +157,8 @@ class Bundle:
         try:
             tokenizer = Tokenizer.from_json(tokenizer_json, specification.text)
             labels = LabelEncoder(config.classes, multi_label=config.multi_label)
-            tensors = _verified_tensors(folder, config)
-            classifier = _shapeless_classifier(config, specification, tensors)
+            members = _members(config, specification, _verified_tensors(folder, config))
+            linear = _linear(folder, config, members[0])
         except BundleError:
             raise
         except (SulsulError, ValueError) as error:
@@ -139,9 +167,8 @@ class Bundle:
             raise BundleError(
                 f"{folder}: {TOKENIZER_FILE} has {tokenizer.vocabulary_size} ids, the model {config.vocabulary_size}."
             )
-        classifier.load_state_dict(tensors, assign=True)
-        classifier.eval()
-        return cls(classifier, tokenizer, labels, specification, config.data)
+        ensemble = Ensemble(members, linear, config.answer.blend, config.answer.abstention)
+        return cls(ensemble, tokenizer, labels, specification, config.data)
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -203,6 +230,70 @@ def _verified_tensors(folder: Path, config: BundleConfig) -> dict[str, torch.Ten
             return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise BundleError(f"{folder / MODEL_FILE} is not a safetensors file: {error}.") from None
+
+
+def _answer_entry(ensemble: Ensemble) -> AnswerEntry:
+    return AnswerEntry(
+        members=len(ensemble.members),
+        linear=None if ensemble.linear is None else ensemble.linear.description(),
+        blend=ensemble.blend,
+        abstention=ensemble.abstention,
+    )
+
+
+def _as_json(config: BundleConfig) -> dict[str, Any]:
+    """Return what ``config.json`` holds; a plain network's has nothing that schema 1 does not know."""
+    values = config.model_dump(mode="json")
+    if config.schema_version == 1:
+        del values["answer"]
+    for name in _NEWER_SECTIONS:
+        if getattr(config.specification, name) == RunSpecification.model_fields[name].default:
+            del values["specification"][name]
+    return values
+
+
+def _prefix(member: int, n_members: int) -> str:
+    return "" if n_members == 1 else f"members.{member}."
+
+
+def _weights(members: Sequence[Classifier]) -> dict[str, torch.Tensor]:
+    """Return the tensors of every member by name, under ``members.{i}.`` if there are several."""
+    return {
+        f"{_prefix(index, len(members))}{name}": tensor.detach().contiguous()
+        for index, member in enumerate(members)
+        for name, tensor in member.state_dict().items()
+    }
+
+
+def _members(
+    config: BundleConfig, specification: RunSpecification, tensors: Mapping[str, torch.Tensor]
+) -> tuple[Classifier, ...]:
+    n_members = config.answer.members
+    prefixes = [_prefix(index, n_members) for index in range(n_members)]
+    if n_members > 1 and (strange := [name for name in tensors if not name.startswith(tuple(prefixes))]):
+        raise BundleError(f"{MODEL_FILE}: parameter {min(strange)} is not expected.")
+    members = []
+    for prefix in prefixes:
+        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        classifier = _shapeless_classifier(config, specification, own)
+        classifier.load_state_dict(own, assign=True)
+        members.append(classifier.eval())
+    return tuple(members)
+
+
+def _linear(folder: Path, config: BundleConfig, network: Classifier) -> LinearClassifier | None:
+    description = config.answer.linear
+    if description is None:
+        return None
+    if description.multi_label != config.multi_label:
+        raise BundleError(f"{folder / CONFIG_FILE}: the linear part is for another kind of labels.")
+    content = _verified_bytes(folder, LINEAR_FILE, config)
+    try:
+        arrays = arrays_of_safetensors(content)
+    except SafetensorError as error:
+        raise BundleError(f"{folder / LINEAR_FILE} is not a safetensors file: {error}.") from None
+    n_columns = network.n_classes if config.multi_label or network.n_classes > 2 else 1
+    return LinearClassifier.from_arrays(description, arrays, n_columns=n_columns)
 
 
 def _shapeless_classifier(

@@ -8,7 +8,7 @@ from sulsul.bundle import Bundle
 from sulsul.corpora import Corpus, DataSettings, read_corpus
 from sulsul.files import output_error, write_text_atomically
 from sulsul.findings import Finding
-from sulsul.judging import Judgement, judge, mistakes
+from sulsul.judging import Judgement, judge, judge_parts, mistakes
 from sulsul.predictor import Predictor
 from sulsul.preparation import encode_rows
 from sulsul.report.environment import describe_machine, package_versions
@@ -39,7 +39,12 @@ def evaluate_source(predictor: Predictor, settings: DataSettings, *, command: st
     rows = np.arange(len(corpus), dtype=np.int64)
     split = encode_rows(corpus, rows, bundle.tokenizer, bundle.labels)
     seed = bundle.specification.training.seed
-    judgement = judge(bundle.classifier, split.encoded, predictor.classes, seed=seed)
+    ensemble, classes = bundle.ensemble, predictor.classes
+    answer = None
+    if ensemble.is_plain:
+        judgement = judge(ensemble, split.encoded, corpus.texts, classes, seed=seed)
+    else:
+        judgement, answer = judge_parts(ensemble, split.encoded, corpus.texts, classes, seed=seed)
     name: Split = "data"
     record = RunRecord(
         kind="evaluate",
@@ -51,7 +56,8 @@ def evaluate_source(predictor: Predictor, settings: DataSettings, *, command: st
         settings=bundle.specification.model_dump(mode="json"),
         data=data_summary(corpus, bundle.labels, {name: split}),
         text=text_summary(bundle.tokenizer, {name: split}),
-        model=model_summary(bundle.classifier, bundle.specification.name),
+        model=model_summary(bundle.ensemble, bundle.specification.name),
+        answer=answer,
         evaluations={name: judgement.evaluation},
         findings=_seen_in_training(corpus, bundle),
         mistakes=mistakes(corpus, split, judgement, predictor.classes),

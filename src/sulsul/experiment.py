@@ -1,7 +1,7 @@
 """The main job: read, split, encode, train, judge, and leave a bundle with its report."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,25 +11,26 @@ import numpy.typing as npt
 
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
 from sulsul.doctor import check_after, check_before, findings_of_run
-from sulsul.errors import DataError, OutputError, SulsulError, TrainingError
-from sulsul.evaluation.baselines import BaselineResult, linear_baselines, majority
+from sulsul.ensemble import Ensemble
+from sulsul.errors import OutputError, SulsulError, TrainingError
+from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
 from sulsul.files import output_error, write_text_atomically
 from sulsul.findings import Finding
-from sulsul.judging import Judgement, judge, mistakes, paired_with_baselines
+from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_linear_parts, history_files
+from sulsul.judging import Judgement, judge, judge_parts, mistakes, paired_with_baselines
 from sulsul.model.classifier import Classifier
 from sulsul.preparation import PreparedData, prepare
 from sulsul.report.curves import curves_svg
 from sulsul.report.environment import describe_machine, package_versions
 from sulsul.report.lengths import lengths_svg
 from sulsul.report.page import render_report
-from sulsul.report.record import EpochRow, RunRecord, Split, TrainingSummary
+from sulsul.report.record import AnswerSummary, EpochRow, RunRecord, Split, TrainingSummary
 from sulsul.specification import RunSpecification
 from sulsul.summaries import data_summary, model_summary, text_summary
-from sulsul.text import Tokenizer
-from sulsul.text.vectors import read_vectors
-from sulsul.training import TrainingResult, train_classifier
-from sulsul.training.checkpoint import CHECKPOINT_NAME, load_checkpoint
-from sulsul.training.history import EpochRecord, history_to_csv
+from sulsul.training import MembersListener, TrainingResult
+from sulsul.training.checkpoint import CHECKPOINT_NAME
+from sulsul.training.history import EpochRecord
+from sulsul.training.members import member_file
 from sulsul.training.run import BatchReport
 
 SPECIFICATION_FILE = "specification.toml"
@@ -44,6 +45,7 @@ class Listener:
     on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_batch: Callable[[BatchReport], object] = lambda report: None
     on_epoch: Callable[[EpochRecord], object] = lambda record: None
+    on_member: Callable[[int, int], object] = lambda member, n_members: None
     on_baselines: Callable[[], object] = lambda: None
     stop_requested: Callable[[], bool] = lambda: False
 
@@ -56,6 +58,7 @@ class Outcome:
     bundle: Bundle
     data: PreparedData
     judgements: dict[Split, Judgement]
+    interrupted: bool = False
 
 
 def run_experiment(
@@ -99,66 +102,27 @@ def run_experiment(
     created = _create(folder)
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
-        result = _train(specification, data, classifier, folder, resume=resume, listener=listener)
-        if not result.history:
+        linear = _fit_linear(specification, data, listener) if specification.wide.kind == "linear" else ()
+        fitted = _fit(specification, data, classifier, linear, folder, resume=resume, listener=listener)
+        if not fitted.results[0].history:
             raise TrainingError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
-        judgements = {
-            name: judge(classifier, split.encoded, data.labels.classes, seed=specification.training.seed)
-            for name, split in data.splits.items()
-        }
-        fitted: list[BaselineResult] = []
-        if result.stopped != "interrupted":
-            listener.on_baselines()
-            fitted = _fit_baselines(specification, data, linear=baselines)
-        record = _record(specification, data, classifier, result, judgements, fitted, command)
+        judgements, parts = _judge(specification, data, fitted.ensemble)
+        judged_baselines: list[BaselineResult] = []
+        if fitted.stopped != "interrupted":
+            if baselines and not linear:
+                linear = _fit_linear(specification, data, listener)
+            judged_baselines = _judge_baselines(data, linear if baselines else ())
+        record = _record(specification, data, fitted, judgements, parts, judged_baselines, command)
         probabilities = {name: judged.probabilities for name, judged in judgements.items()}
         after = check_after(record, data, specification, probabilities)
         record = record.model_copy(update={"findings": findings_of_run(before.findings, after.findings)})
-        bundle = Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))
-        _save(bundle, record, result, folder)
+        bundle = Bundle(fitted.ensemble, data.tokenizer, data.labels, specification, provenance(data))
+        _save(bundle, record, fitted, folder)
     except SulsulError:
         if created:
             _remove_if_worthless(folder)
         raise
-    return Outcome(record, bundle, data, judgements)
-
-
-def build_classifier(specification: RunSpecification, data: PreparedData) -> Classifier:
-    """Return the classifier of a specification with its initial weights.
-
-    Raises
-    ------
-    SpecificationError
-        If the network cannot be built.
-    """
-    return Classifier(
-        specification.model,
-        vocabulary_size=data.tokenizer.vocabulary_size,
-        n_classes=len(data.labels.classes),
-        multi_label=data.labels.multi_label,
-        pad_to=specification.text.pad_to,
-        seed=specification.training.seed,
-        vectors=_vectors(specification, data.tokenizer),
-        backend=specification.training.backend,
-    )
-
-
-def _vectors(specification: RunSpecification, tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
-    """Read the word vectors that the specification names, if it does."""
-    settings = specification.model.input
-    if settings.kind != "embedding" or settings.vectors is None:
-        return None
-    path = Path(settings.vectors)
-    try:
-        with path.open(encoding="utf-8") as lines:
-            found = read_vectors(lines, tokenizer.vocabulary(), source=str(path), seed=specification.training.seed)
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path} is not UTF-8 text (byte {error.start} of a block); vectors are read as text."
-        ) from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
-    return found.matrix
+    return Outcome(record, bundle, data, judgements, interrupted=fitted.stopped == "interrupted")
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
@@ -193,33 +157,48 @@ def _how_to_resume(folder: Path) -> str:
     return "nothing was kept."
 
 
-def _train(
+def _headline(data: PreparedData) -> Split:
+    return next(split for split in _HEADLINE_ORDER if split in data.splits)
+
+
+def _fit_linear(specification: RunSpecification, data: PreparedData, listener: Listener) -> tuple[LinearBaseline, ...]:
+    listener.on_baselines()
+    return fit_linear_parts(specification, data)
+
+
+def _fit(
     specification: RunSpecification,
     data: PreparedData,
     classifier: Classifier,
+    linear: Sequence[LinearBaseline],
     folder: Path,
     *,
     resume: bool,
     listener: Listener,
-) -> TrainingResult:
-    checkpoint = folder / CHECKPOINT_NAME
-    validation = data.splits.get("validation")
-    return train_classifier(
-        classifier,
-        data.train.encoded,
-        None if validation is None else validation.encoded,
-        specification.training,
-        classes=data.labels.classes,
-        on_epoch=listener.on_epoch,
-        on_batch=listener.on_batch,
-        stop_requested=listener.stop_requested,
-        checkpoint_path=checkpoint,
-        resume_from=load_checkpoint(checkpoint) if resume else None,
+) -> FittedEnsemble:
+    return fit_ensemble(
+        specification,
+        data,
+        lambda member: classifier if member == 0 else build_classifier(specification, data, member=member),
+        linear=linear,
+        listener=MembersListener(listener.on_member, listener.on_epoch, listener.on_batch, listener.stop_requested),
+        folder=folder,
+        resume=resume,
     )
 
 
-def _headline(data: PreparedData) -> Split:
-    return next(split for split in _HEADLINE_ORDER if split in data.splits)
+def _judge(
+    specification: RunSpecification, data: PreparedData, ensemble: Ensemble
+) -> tuple[dict[Split, Judgement], AnswerSummary | None]:
+    """Judge the whole answer on every split, and its parts on the one that counts."""
+    classes, seed, headline = data.labels.classes, specification.training.seed, _headline(data)
+    judgements, parts = {}, None
+    for name, split in data.splits.items():
+        if name == headline and not ensemble.is_plain:
+            judgements[name], parts = judge_parts(ensemble, split.encoded, data.texts(name), classes, seed=seed)
+        else:
+            judgements[name] = judge(ensemble, split.encoded, data.texts(name), classes, seed=seed)
+    return judgements, parts
 
 
 def _class_ids(data: PreparedData, split: Split) -> npt.NDArray[Any]:
@@ -228,34 +207,28 @@ def _class_ids(data: PreparedData, split: Split) -> npt.NDArray[Any]:
     return class_ids
 
 
-def _fit_baselines(specification: RunSpecification, data: PreparedData, *, linear: bool) -> list[BaselineResult]:
+def _judge_baselines(data: PreparedData, linear: Sequence[LinearBaseline]) -> list[BaselineResult]:
     headline = _headline(data)
     truth, n_classes = _class_ids(data, headline), len(data.labels.classes)
-    fitted = [majority(_class_ids(data, "train"), truth, n_classes=n_classes)]
-    if linear:
-        fitted += linear_baselines(
-            data.texts("train"),
-            _class_ids(data, "train"),
-            data.texts(headline),
-            truth,
-            n_classes=n_classes,
-            seed=specification.training.seed,
-        )
-    return fitted
+    texts = data.texts(headline)
+    return [
+        majority(_class_ids(data, "train"), truth, n_classes=n_classes),
+        *(judge_linear_baseline(model, texts, truth, n_classes=n_classes) for model in linear),
+    ]
 
 
 def _record(
     specification: RunSpecification,
     data: PreparedData,
-    classifier: Classifier,
-    result: TrainingResult,
+    fitted: FittedEnsemble,
     judgements: dict[Split, Judgement],
-    fitted: list[BaselineResult],
+    answer: AnswerSummary | None,
+    baselines: list[BaselineResult],
     command: str,
 ) -> RunRecord:
     headline, classes = _headline(data), data.labels.classes
     judgement = judgements[headline]
-    n_seen = len(data.train.rows) * len(result.history)
+    trainings = tuple(_training_summary(result, len(data.train.rows)) for result in fitted.results)
     return RunRecord(
         kind="train",
         title=f"{specification.name} on {Path(data.corpus.source).name}",
@@ -266,22 +239,28 @@ def _record(
         settings=specification.model_dump(mode="json"),
         data=data_summary(data.corpus, data.labels, data.splits, note=data.split_note),
         text=text_summary(data.tokenizer, data.splits),
-        model=model_summary(classifier, specification.name),
-        training=TrainingSummary(
-            history=tuple(EpochRow.model_validate(row) for row in result.history),
-            best_epoch=result.best_epoch,
-            kept_epoch=result.kept_epoch,
-            stopped=result.stopped,
-            monitor=result.monitored,
-            seconds=result.seconds,
-            docs_per_s=n_seen / result.seconds if result.seconds else None,
-        ),
+        model=model_summary(fitted.ensemble, specification.name),
+        answer=answer,
+        training=trainings[0],
+        members=trainings if len(trainings) > 1 else (),
         evaluations={name: judged.evaluation for name, judged in judgements.items()},
-        baselines=tuple(result.scores for result in fitted),
+        baselines=tuple(result.scores for result in baselines),
         paired=paired_with_baselines(
-            specification.name, judgement, _class_ids(data, headline), fitted, seed=specification.training.seed
+            specification.name, judgement, _class_ids(data, headline), baselines, seed=specification.training.seed
         ),
         mistakes=mistakes(data.corpus, data.splits[headline], judgement, classes),
+    )
+
+
+def _training_summary(result: TrainingResult, n_texts: int) -> TrainingSummary:
+    return TrainingSummary(
+        history=tuple(EpochRow.model_validate(row) for row in result.history),
+        best_epoch=result.best_epoch,
+        kept_epoch=result.kept_epoch,
+        stopped=result.stopped,
+        monitor=result.monitored,
+        seconds=result.seconds,
+        docs_per_s=n_texts * len(result.history) / result.seconds if result.seconds else None,
     )
 
 
@@ -302,11 +281,11 @@ def _class_counts(data: PreparedData) -> npt.NDArray[np.int64]:
     return np.asarray(counts, dtype=np.int64)
 
 
-def _save(bundle: Bundle, record: RunRecord, result: TrainingResult, folder: Path) -> None:
+def _save(bundle: Bundle, record: RunRecord, fitted: FittedEnsemble, folder: Path) -> None:
     """Write the bundle over an interrupted one, if there is one; a finished run needs no checkpoint any more."""
     files = {
         "metrics.json": json.dumps(record.model_dump(mode="json"), ensure_ascii=False, indent=1),
-        "history.csv": history_to_csv(result.history),
+        **history_files([result.history for result in fitted.results]),
         "report.html": render_report(record),
     }
     if record.training is not None:
@@ -315,5 +294,6 @@ def _save(bundle: Bundle, record: RunRecord, result: TrainingResult, folder: Pat
         files["lengths.svg"] = lengths_svg(record.text.lengths, title=record.title)
     (folder / CONFIG_FILE).unlink(missing_ok=True)
     bundle.save(folder, extra_files={name: text.encode("utf-8") for name, text in files.items()})
-    if result.stopped != "interrupted":
-        (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    if fitted.stopped != "interrupted":
+        for name in (CHECKPOINT_NAME, *map(member_file, range(len(fitted.results)))):
+            (folder / name).unlink(missing_ok=True)

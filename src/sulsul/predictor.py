@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from sulsul.batching import EncodedCorpus
 from sulsul.bundle import Bundle
-from sulsul.inference import predict_logits
+from sulsul.ensemble import Texts
 
 
 @dataclass(frozen=True)
@@ -70,14 +69,26 @@ class Predictor:
         encoded = self.bundle.tokenizer.encode_with_lengths(texts)
         return EncodedCorpus(encoded.token_ids, encoded.offsets, types=encoded.types)
 
-    def logits(self, encoded: EncodedCorpus) -> npt.NDArray[np.floating]:
-        """Return the logits (B, L) of encoded texts."""
-        return predict_logits(self.bundle.classifier, encoded)
+    def logits(self, encoded: EncodedCorpus, texts: Texts | None = None) -> npt.NDArray[np.floating]:
+        """Return the logits (B, L) of encoded texts.
+
+        Parameters
+        ----------
+        encoded
+            From :meth:`encode`.
+        texts
+            The same texts; a classifier with a linear part needs them.
+
+        Raises
+        ------
+        ValueError
+            If they are needed and absent.
+        """
+        return self.bundle.ensemble.logits(encoded, texts)
 
     def probabilities_of_logits(self, logits: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
         """Return the class probabilities (B, C) of logits (B, L)."""
-        probabilities: npt.NDArray[np.floating] = self.bundle.classifier.probabilities(torch.from_numpy(logits)).numpy()
-        return probabilities
+        return self.bundle.ensemble.probabilities(logits)
 
     def probabilities(self, texts: Iterable[str]) -> npt.NDArray[np.floating]:
         """Return the class probabilities of texts, shape (B, C); an empty text is legal.
@@ -87,7 +98,8 @@ class Predictor:
         TokenizerError
             If a text is not a string.
         """
-        return self.probabilities_of_logits(self.logits(self.encode(texts)))
+        given = list(texts)
+        return self.probabilities_of_logits(self.logits(self.encode(given), given))
 
     def predict(self, texts: Iterable[str]) -> list[Prediction]:
         """Return one prediction per text; raises as :meth:`probabilities` does."""

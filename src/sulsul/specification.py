@@ -9,6 +9,7 @@ from typing import Any, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from sulsul.answer_settings import CalibrationSettings, EnsembleSettings, WideSettings
 from sulsul.corpora.settings import DataSettings, SplitSettings
 from sulsul.errors import SpecificationError
 from sulsul.model.specification import INPUTS, ModelSpecification
@@ -33,7 +34,7 @@ class Notebook(BaseModel):
 
 
 class RunSpecification(BaseModel):
-    """Data, split, text, model and training of one run."""
+    """Data, split, text, model and training of one run, and what its answer is made of."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -45,6 +46,9 @@ class RunSpecification(BaseModel):
     text: TextSettings = TextSettings()
     model: ModelSpecification = ModelSpecification()
     training: TrainingSettings = TrainingSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
+    wide: WideSettings = WideSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
 
     @model_validator(mode="after")
     def _raw_ids_are_padded(self) -> Self:

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.corpora import Corpus
-from sulsul.model.classifier import Classifier
+from sulsul.ensemble import Ensemble
 from sulsul.model.summary import summarise
 from sulsul.preparation import PreparedSplit
 from sulsul.report.lengths import summarise_lengths
@@ -60,16 +60,22 @@ def text_summary(tokenizer: Tokenizer, splits: Mapping[Split, PreparedSplit]) ->
     )
 
 
-def model_summary(classifier: Classifier, name: str) -> ModelSummary:
-    """Describe the network as Keras would."""
-    summary = summarise(classifier)
+def model_summary(ensemble: Ensemble, name: str) -> ModelSummary:
+    """Describe the network as Keras would; the members of an ensemble are alike."""
+    summary = summarise(ensemble.first)
     layers = tuple(
         LayerRow(
             name=f"{row.name} ({row.layer_class})", output_shape=str(row.output_shape), parameters=row.n_parameters
         )
         for row in summary.rows
     )
-    return ModelSummary(name=name, layers=layers, n_parameters=summary.n_parameters, backend=summary.backend)
+    return ModelSummary(
+        name=name,
+        layers=layers,
+        n_parameters=summary.n_parameters,
+        backend=summary.backend,
+        n_members=len(ensemble.members),
+    )
 
 
 def _class_counts(split: PreparedSplit, n_classes: int) -> tuple[int, ...]:

@@ -193,3 +193,22 @@ def test_public_names_are_sorted_and_lazy() -> None:
         _ = sulsul.other
     code = "import sys, sulsul; sys.exit(bool({'torch', 'sklearn', 'numpy', 'polars'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_ensemble_with_a_linear_part_is_fitted_saved_and_refused_further_passes(tmp_path: Path) -> None:
+    settings = {"training.threads": 1, "ensemble.members": 2, "wide.kind": "linear"}
+    settings |= {"calibration.temperature": "validation"}
+    estimator = tiny(epochs=2, validation_fraction=0.25, settings=settings).fit(TEXTS, LABELS)
+    assert len(estimator.predictor_.bundle.ensemble.members) == 2
+    estimator.save(tmp_path / "run")
+    assert (tmp_path / "run" / "history-2.csv").exists()
+    again = RecurrentTextClassifier.from_bundle(tmp_path / "run")
+    np.testing.assert_array_equal(again.predict_proba(TEXTS), estimator.predict_proba(TEXTS))
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(estimator)).predict_proba(TEXTS), estimator.predict_proba(TEXTS)
+    )
+    with pytest.raises(InputError, match="one network"):
+        estimator.partial_fit(TEXTS, LABELS)
+    estimator.set_params(warm_start=True, settings=settings | {"ensemble.members": 3})
+    with pytest.raises(InputError, match="warm_start"):
+        estimator.fit(TEXTS, LABELS)

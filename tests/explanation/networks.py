@@ -5,6 +5,7 @@ import torch
 
 from sulsul.batching import EncodedCorpus
 from sulsul.bundle import Bundle
+from sulsul.ensemble import Ensemble
 from sulsul.model.classifier import Classifier
 from sulsul.predictor import Predictor
 from sulsul.specification import RunSpecification
@@ -48,7 +49,9 @@ def random_predictor(
         for tensor in classifier.state_dict().values():
             tensor.add_((torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) - 0.4) * 0.8)
     classifier.eval()
-    return Predictor(Bundle(classifier, tokenizer, LabelEncoder(classes, multi_label=multi_label), specification))
+    return Predictor(
+        Bundle(Ensemble((classifier,)), tokenizer, LabelEncoder(classes, multi_label=multi_label), specification)
+    )
 
 
 def encode(predictor: Predictor, texts: list[str]) -> EncodedCorpus:

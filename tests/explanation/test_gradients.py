@@ -7,6 +7,7 @@ import torch
 from tests.explanation.networks import NETWORKS, encode, random_predictor
 from tests.tolerances import FINITE_DIFFERENCE, FINITE_DIFFERENCE_STEP
 
+from sulsul.ensemble import Ensemble
 from sulsul.errors import UsageError
 from sulsul.explanation.gradients import gradient_times_input, integrated_gradients
 from sulsul.explanation.scores import log_odds_of_arrays
@@ -31,7 +32,7 @@ def with_scaled_rows(predictor: Predictor, factor: float, token_id: int | None =
             one_hot = classifier.specification.input.kind == "one-hot"
             if name == "input.weight" or (one_hot and first_kernel):
                 parameter[chosen] *= factor
-    return Predictor(replace(predictor.bundle, classifier=classifier))
+    return Predictor(replace(predictor.bundle, ensemble=Ensemble((classifier,))))
 
 
 @pytest.mark.parametrize("name", NETWORKS)

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from sulsul.bundle import Bundle
+from sulsul.ensemble import Ensemble
 from sulsul.model.classifier import Classifier
 from sulsul.predictor import Predictor
 from sulsul.specification import RunSpecification
@@ -30,7 +31,9 @@ def random_predictor(*, n_classes: int = 3, multi_label: bool = False, **section
         for tensor in classifier.state_dict().values():
             tensor.add_((torch.rand(tensor.shape, generator=generator) - 0.4) * 0.5)
     classifier.eval()
-    return Predictor(Bundle(classifier, tokenizer, LabelEncoder(classes, multi_label=multi_label), specification))
+    return Predictor(
+        Bundle(Ensemble((classifier,)), tokenizer, LabelEncoder(classes, multi_label=multi_label), specification)
+    )
 
 
 def ragged(n: int = 9) -> list[str]:

@@ -77,7 +77,7 @@ def doctor(
 
 def _examine_specification(specification: "RunSpecification", *, thorough: bool) -> "Diagnosis":
     from sulsul.doctor import check_before, examine_settings
-    from sulsul.experiment import build_classifier
+    from sulsul.fitting import build_classifier
     from sulsul.preparation import prepare
 
     if specification.data.source is None:

@@ -57,6 +57,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
                 on_findings=lambda findings: print_findings(progress_console, findings),
                 on_batch=progress.on_batch,
                 on_epoch=progress.on_epoch,
+                on_member=progress.on_member,
                 on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
                 stop_requested=stop,
             ),
@@ -64,7 +65,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
     console = Console()
     console.print(render_terminal(outcome.record))
     console.print(f"run: {folder}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    if outcome.record.training is not None and outcome.record.training.stopped == "interrupted":
+    if outcome.interrupted:
         progress_console.print(
             f"interrupted: the best epoch so far was kept; continue with -o {folder} --resume.", highlight=False
         )

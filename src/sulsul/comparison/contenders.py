@@ -47,7 +47,7 @@ class Contender:
 
 
 def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -> tuple[Contender, ...]:
-    """Return every model on every base; the data, split and seed of the first base hold for all.
+    """Return every model on every base, as one plain network; data, split and seed of the first base hold for all.
 
     Parameters
     ----------
@@ -70,11 +70,20 @@ def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -
             name = model if len(bases) == 1 else base.name if model == BASE else f"{base.name}/{model}"
             name = base.name if name == BASE else name
             network = model_named(model, alike.model)
-            found.append(Contender(name, alike.model_copy(update={"model": network, "name": name})))
+            found.append(Contender(name, single_network(alike).model_copy(update={"model": network, "name": name})))
     names = [contender.name for contender in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"{', '.join(twice)}: named twice; name each contender once.")
     return tuple(found)
+
+
+def single_network(specification: RunSpecification) -> RunSpecification:
+    """Return the specification of one plain network, which is what a comparison compares.
+
+    With several networks and a linear part in each answer, differences between cells would drown.
+    """
+    plain = {name: RunSpecification.model_fields[name].default for name in ("ensemble", "wide", "calibration")}
+    return specification.model_copy(update=plain)
 
 
 def model_named(name: str, base: ModelSpecification) -> ModelSpecification:

@@ -14,8 +14,8 @@ from sulsul.comparison.design import Design, shuffled
 from sulsul.comparison.trials import Answers, Trial, TrialStore
 from sulsul.evaluation import linear_baselines, majority, predicted_labels
 from sulsul.evaluation.baselines import MAJORITY_TITLE, TITLES, BaselineResult
-from sulsul.experiment import build_classifier
 from sulsul.findings import Finding
+from sulsul.fitting import build_classifier
 from sulsul.inference import predict_logits
 from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
@@ -26,7 +26,9 @@ from sulsul.training.processor import training_processor
 from sulsul.training.run import BatchReport
 
 BASELINES = {"majority": MAJORITY_TITLE, "word": TITLES["word"], "char": TITLES["char"]}
-_NOT_IN_KEY = {"name": True, "description": True, "notebook": True, "data": True, "split": True}
+_NOT_IN_KEY = dict.fromkeys(
+    ("name", "description", "notebook", "data", "split", "ensemble", "wide", "calibration"), True
+)
 
 
 class ComparisonInterrupted(Exception):  # noqa: N818 (nothing is wrong)

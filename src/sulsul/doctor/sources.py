@@ -123,7 +123,9 @@ def _examine_bundle(record: RunRecord, bundle: Bundle, *, thorough: bool) -> Dia
         return replace(found, remarks=(f"The run's data were not looked at: {error}",))
     classes, seed = bundle.labels.classes, specification.training.seed
     probabilities = {
-        name: judge(bundle.classifier, prepared.splits[name].encoded, classes, seed=seed).probabilities
+        name: judge(
+            bundle.ensemble, prepared.splits[name].encoded, prepared.texts(name), classes, seed=seed
+        ).probabilities
         for name in _JUDGED
         if name in prepared.splits
     }

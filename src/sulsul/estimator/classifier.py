@@ -13,9 +13,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sulsul.bundle import Bundle
+from sulsul.ensemble import Ensemble
 from sulsul.errors import InputError
 from sulsul.estimator.further import (
     check_class_weight,
+    check_plain,
     first_targets,
     further_targets,
     memory_from_bytes,
@@ -25,13 +27,13 @@ from sulsul.estimator.preparing import continuing, in_classes, prepared, weighte
 from sulsul.estimator.settings import specification_of
 from sulsul.estimator.targets import checked_targets, checked_weights
 from sulsul.estimator.texts import checked_texts
-from sulsul.experiment import build_classifier, provenance
+from sulsul.experiment import provenance
+from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_linear_parts, history_files
 from sulsul.model.classifier import Classifier
 from sulsul.predictor import Predictor
 from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
-from sulsul.training import PassMemory, TrainingProgress, TrainingResult, train_classifier, train_pass
-from sulsul.training.history import EpochRecord, history_to_csv
+from sulsul.training import EpochRecord, MembersListener, PassMemory, TrainingProgress, train_pass
 
 _BUNDLE_KEY = "bundle_files"
 _MEMORY_KEY = "pass_memory"
@@ -177,21 +179,22 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         specification = specification_of(self.get_params(deep=False), seed=self._seed())
         if continued is None:
             data = prepared(texts, targets, specification, None)
-            classifier = build_classifier(specification, data)
+            networks: tuple[Classifier, ...] = ()
             classes = targets.classes
         else:
             specification = continuing(specification, continued)
             data = prepared(texts, in_classes(targets, self.classes_, continued), specification, continued)
-            classifier, classes = continued.bundle.classifier, self.classes_
+            networks, classes = continued.bundle.ensemble.members, self.classes_
         if weights is not None:
             data = weighted(data, weights)
         with self._progress() as progress:
-            result = _train(classifier, data, specification, progress)
-        if result.history:
-            self._adopt(Predictor(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))))
-            self._remember(result.history, best_epoch=result.kept_epoch)
+            fitted = _fit(networks, data, specification, progress)
+        if fitted.results[0].history:
+            bundle = Bundle(fitted.ensemble, data.tokenizer, data.labels, specification, provenance(data))
+            self._adopt(Predictor(bundle))
+            self._remember([result.history for result in fitted.results], best_epoch=fitted.results[0].kept_epoch)
             self.classes_ = classes
-        if result.stopped == "interrupted":
+        if fitted.stopped == "interrupted":
             raise KeyboardInterrupt
         return self
 
@@ -202,8 +205,9 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         bring in addition is cut into smaller pieces or unknown. After ``fit`` or :meth:`from_bundle` a call goes on
         from that network. The optimizer's state is kept from call to call, in a pickle too, but ``fit`` and
         :meth:`save` drop it. The learning rate is constant, no text is held out and the last weights stay, because the
-        end is unknown; ``learning_rate`` and ``batch_size`` may change between calls, text and model may not. A call
-        that fails or is interrupted leaves the estimator as it was. ``history_`` gains one record.
+        end is unknown, and nothing is calibrated. ``learning_rate`` and ``batch_size`` may change between calls, text
+        and model may not. A call that fails or is interrupted leaves the estimator as it was. ``history_`` gains one
+        record.
 
         Parameters
         ----------
@@ -231,6 +235,7 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             targets = further_targets(y, len(texts), classes, self.classes_, multi_label=multi_label)
         weights = checked_weights(sample_weight, len(texts))
         specification = specification_of(self.get_params(deep=False), seed=self._seed())
+        check_plain(specification)
         if continued is not None:
             specification = continuing(specification, continued)
         data = prepared(texts, targets, specification, continued, divided=False)
@@ -250,8 +255,9 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             history = [*before, record.model_copy(update={"epoch": len(before) + 1})]
             if progress is not None:
                 progress.on_epoch(record)
-        self._adopt(Predictor(Bundle(classifier, data.tokenizer, data.labels, specification, provenance(data))))
-        self._remember(history, best_epoch=len(history))
+        ensemble = Ensemble((classifier,))
+        self._adopt(Predictor(Bundle(ensemble, data.tokenizer, data.labels, specification, provenance(data))))
+        self._remember([history], best_epoch=len(history))
         self.classes_, self._memory = targets.classes, memory
         return self
 
@@ -289,8 +295,9 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             If the folder holds a bundle already or cannot be written.
         """
         check_is_fitted(self)
-        history = {"history.csv": history_to_csv(self.history_).encode("utf-8")} if self.history_ else {}
-        self.predictor_.bundle.save(Path(folder), extra_files=history)
+        history = history_files(self._histories) if self.history_ else {}
+        files = {name: text.encode("utf-8") for name, text in history.items()}
+        self.predictor_.bundle.save(Path(folder), extra_files=files)
 
     @classmethod
     def from_bundle(cls, folder: Path | str) -> Self:
@@ -354,9 +361,11 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
     def _progress(self) -> "AbstractContextManager[TrainingProgress | None]":
         return TrainingProgress() if self.verbose else nullcontext()
 
-    def _remember(self, history: list[EpochRecord], *, best_epoch: int) -> None:
-        self.history_ = history
-        self.n_iter_ = len(history)
+    def _remember(self, histories: list[list[EpochRecord]], *, best_epoch: int) -> None:
+        """Keep the history of each network; ``history_`` is that of the first."""
+        self._histories = histories
+        self.history_ = histories[0]
+        self.n_iter_ = len(histories[0])
         self.best_epoch_ = best_epoch
 
     def _adopt(self, predictor: Predictor) -> None:
@@ -373,20 +382,20 @@ def _some_texts(X: Any) -> list[str]:
     return texts
 
 
-def _ignore(record: EpochRecord) -> None:
-    pass
-
-
-def _train(
-    classifier: Classifier, data: PreparedData, specification: RunSpecification, progress: TrainingProgress | None
-) -> TrainingResult:
-    validation = data.splits.get("validation")
-    return train_classifier(
-        classifier,
-        data.train.encoded,
-        None if validation is None else validation.encoded,
-        specification.training,
-        classes=data.labels.classes,
-        on_epoch=_ignore if progress is None else progress.on_epoch,
-        on_batch=None if progress is None else progress.on_batch,
+def _fit(
+    networks: tuple[Classifier, ...],
+    data: PreparedData,
+    specification: RunSpecification,
+    progress: TrainingProgress | None,
+) -> FittedEnsemble:
+    """Train the networks given, or new ones where there are none."""
+    listener = MembersListener()
+    if progress is not None:
+        listener = MembersListener(progress.on_member, progress.on_epoch, progress.on_batch)
+    return fit_ensemble(
+        specification,
+        data,
+        lambda member: networks[member] if networks else build_classifier(specification, data, member=member),
+        linear=fit_linear_parts(specification, data) if specification.wide.kind == "linear" else (),
+        listener=listener,
     )

@@ -10,6 +10,7 @@ import safetensors.torch
 from sulsul.corpora import Splits
 from sulsul.errors import InputError
 from sulsul.estimator.targets import Targets, checked_classes, checked_targets, class_names
+from sulsul.specification import RunSpecification
 from sulsul.training import PassMemory
 
 _MEMORY_GROUPS = ("tensors", "random")
@@ -65,6 +66,21 @@ def check_class_weight(class_weight: Any) -> None:
         raise InputError(
             "class_weight='balanced' is not supported by partial_fit, which never sees all texts: compute the weights "
             "with sklearn.utils.class_weight.compute_class_weight and pass them as a dict."
+        )
+
+
+def check_plain(specification: RunSpecification) -> None:
+    """Refuse parts that a pass cannot train further.
+
+    Raises
+    ------
+    InputError
+        For several networks, or a linear part, which must see all texts at once.
+    """
+    if specification.ensemble.members > 1 or specification.wide.kind != "none":
+        raise InputError(
+            "partial_fit trains one network without a linear part: "
+            "pass settings={'ensemble.members': 1, 'wide.kind': 'none'}."
         )
 
 

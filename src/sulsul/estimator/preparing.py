@@ -56,7 +56,8 @@ def continuing(specification: RunSpecification, continued: Predictor) -> RunSpec
         If they are not.
     """
     before = continued.bundle.specification
-    if specification.model != before.model or specification.text != before.text:
+    kept = ("model", "text", "ensemble", "wide")
+    if any(getattr(specification, section) != getattr(before, section) for section in kept):
         raise InputError(
             "warm_start and partial_fit continue the network of the last fit, but parameters of the text or the model "
             "have changed; fit with warm_start=False builds a new one."

@@ -5,9 +5,11 @@ from sulsul.evaluation.baselines import (
     BaselineScores,
     LinearBaseline,
     fit_linear_baseline,
+    judge_linear_baseline,
     linear_baselines,
     majority,
 )
+from sulsul.evaluation.blending import Blend, fit_blend
 from sulsul.evaluation.calibration import Calibration, ReliabilityBin, apply_temperature, calibration, fit_temperature
 from sulsul.evaluation.intervals import (
     Interval,
@@ -16,6 +18,7 @@ from sulsul.evaluation.intervals import (
     paired_difference_interval,
     wilson_interval,
 )
+from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
 from sulsul.evaluation.metrics import brier_score, confusion_matrix, log_loss, macro_f1
 from sulsul.evaluation.result import ClassScores, Evaluation, evaluate_predictions, predicted_labels
 from sulsul.evaluation.significance import McNemarResult, PairedComparison, compare_paired, holm, mcnemar, words
@@ -23,11 +26,14 @@ from sulsul.evaluation.significance import McNemarResult, PairedComparison, comp
 __all__ = [
     "BaselineResult",
     "BaselineScores",
+    "Blend",
     "Calibration",
     "ClassScores",
     "Evaluation",
     "Interval",
     "LinearBaseline",
+    "LinearClassifier",
+    "LinearDescription",
     "McNemarResult",
     "PairedComparison",
     "ReliabilityBin",
@@ -38,9 +44,11 @@ __all__ = [
     "compare_paired",
     "confusion_matrix",
     "evaluate_predictions",
+    "fit_blend",
     "fit_linear_baseline",
     "fit_temperature",
     "holm",
+    "judge_linear_baseline",
     "linear_baselines",
     "log_loss",
     "macro_f1",

@@ -8,7 +8,7 @@ Its C is chosen inside the training split, never on the texts that are evaluated
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,9 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from sulsul.errors import LabelError
+from sulsul.evaluation.blending import fit_scale
 from sulsul.evaluation.intervals import Interval, macro_f1_interval, wilson_interval
+from sulsul.evaluation.linear_classifier import LinearClassifier, assemble
+from sulsul.evaluation.logits import answers_of_logits
 from sulsul.evaluation.metrics import label_counts, macro_f1
-from sulsul.evaluation.ngrams import TfidfFeatures, Unit, fit_tfidf, transform_tfidf
+from sulsul.evaluation.ngrams import Unit, fit_tfidf
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -130,53 +133,98 @@ def linear_baselines(
     LabelError
         If the training labels hold fewer than two classes.
     """
-    truth = _as_labels(eval_labels)
-    results = []
-    for unit in units:
-        started = time.perf_counter()
-        model = fit_linear_baseline(train_texts, train_labels, unit, seed=seed)
-        predictions = model.predict(eval_texts)
-        results.append(
-            _result(f"tfidf-{unit}", TITLES[unit], truth, predictions, n_classes, started, dict(model.settings))
+    return [
+        judge_linear_baseline(
+            fit_linear_baseline(train_texts, train_labels, unit, n_classes=n_classes, seed=seed),
+            eval_texts,
+            eval_labels,
+            n_classes=n_classes,
         )
-    return results
+        for unit in units
+    ]
 
 
 @dataclass(frozen=True, eq=False)
 class LinearBaseline:
-    """A fitted linear model on TF-IDF n-grams."""
+    """A fitted linear model on TF-IDF n-grams.
 
-    features: TfidfFeatures
-    models: "tuple[LinearSVC | int, ...]"
-    multi_label: bool
-    settings: dict[str, JsonValue]
+    Attributes
+    ----------
+    held_out_score
+        Of the chosen C on held-out training texts: accuracy, or micro-F1 for label sets; None where the training
+        texts were too few to hold any out.
+    seconds
+        Features, the choice of C and fitting.
+    """
+
+    classifier: LinearClassifier
+    held_out_score: float | None
+    seconds: float
+
+    @property
+    def unit(self) -> Unit:
+        """What its n-grams are made of."""
+        return self.classifier.features.unit
+
+    @property
+    def settings(self) -> dict[str, JsonValue]:
+        """What was chosen, and how."""
+        return dict(self.classifier.settings)
 
     def predict(self, texts: Texts) -> NDArray[np.int64]:
         """Return class ids of shape (B,), or multi-hot of shape (B, C)."""
-        return _predict(self.models, transform_tfidf(texts, self.features), self.multi_label)
+        return self.classifier.predict(texts)
 
 
-def fit_linear_baseline(texts: Texts, labels: ArrayLike, unit: Unit, *, seed: int = 0) -> LinearBaseline:
+def fit_linear_baseline(
+    texts: Texts, labels: ArrayLike, unit: Unit, *, n_classes: int | None = None, seed: int = 0
+) -> LinearBaseline:
     """Fit TF-IDF features and a linear model whose C is chosen inside these texts.
 
-    See :func:`linear_baselines` for the parameters and errors.
+    See :func:`linear_baselines` for the parameters and errors; without ``n_classes`` the classes are those found.
     """
+    started = time.perf_counter()
     truth = _as_labels(labels)
     if truth.ndim == 1 and len(np.unique(truth)) < 2:
         raise LabelError("The training split holds fewer than two classes: nothing can be learned from it.")
+    n_classes = n_classes or (truth.shape[1] if truth.ndim == 2 else int(truth.max()) + 1)
     features, matrix = fit_tfidf(texts, unit, LONGEST[unit])
-    strength, settings = _choose_strength(matrix, truth, seed)
-    models = _fit(matrix, truth, strength, seed)
-    settings |= {
-        "C": strength,
+    choice = _choose_strength(matrix, truth, n_classes, seed)
+    models = _fit(matrix, truth, choice.strength, seed)
+    settings = choice.settings | {
+        "C": choice.strength,
         "ngrams": f"1-{LONGEST[unit]}",
         "features": features.n_features,
         "converged": all(isinstance(m, int) or int(np.max(m.n_iter_)) < _MAX_ITERATIONS for m in models),
     }
-    return LinearBaseline(features, models, truth.ndim == 2, settings)
+    multi_label = truth.ndim == 2
+    weights, intercepts = assemble(models, features.n_features, n_classes=n_classes, multi_label=multi_label)
+    scale = fit_scale(choice.decisions, choice.truth)
+    classifier = LinearClassifier(features, weights, intercepts, multi_label, scale, settings)
+    return LinearBaseline(classifier, choice.score, time.perf_counter() - started)
 
 
-def _choose_strength(matrix: "csr_array", truth: Labels, seed: int) -> tuple[float, dict[str, JsonValue]]:
+def judge_linear_baseline(model: LinearBaseline, texts: Texts, labels: ArrayLike, *, n_classes: int) -> BaselineResult:
+    """Judge a fitted model on other texts; see :func:`linear_baselines`."""
+    started = time.perf_counter() - model.seconds
+    truth = _as_labels(labels)
+    predictions = model.predict(texts)
+    name = f"tfidf-{model.unit}"
+    return _result(name, TITLES[model.unit], truth, predictions, n_classes, started, model.settings)
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """The chosen C, how it was found, and its decisions (B, K) on the training texts that were held out."""
+
+    strength: float
+    settings: dict[str, JsonValue]
+    score: float | None
+    decisions: NDArray[np.float64]
+    truth: Labels
+
+
+def _choose_strength(matrix: "csr_array", truth: Labels, n_classes: int, seed: int) -> _Choice:
     """Return the C with the best mean score on held-out training texts, the smallest of equals, and how it was found.
 
     Scores rise and then fall with C while the time grows, so the search stops after two steps in a row below the best.
@@ -190,39 +238,48 @@ def _choose_strength(matrix: "csr_array", truth: Labels, seed: int) -> tuple[flo
         n_folds = 1
         share = min(1.0, _HELD_OUT_VALUES / matrix.nnz)
         rows = np.sort(rng.permutation(len(truth))[: max(_FOLDS, int(share * len(truth)))])
+    how = f"{n_folds} folds of cross-validation" if n_folds > 1 else f"a held-out fifth of {len(rows):,} training texts"
     tried: dict[str, float] = {}
-    best, best_score, below = _GRID[0], -1.0, 0
+    best, below = _Choice(_GRID[0], {}, None, np.zeros((0, 1)), truth[:0]), 0
     for strength in _GRID:
-        scores = list(_held_out_scores(matrix, truth, fold_of, rows, n_folds, strength, seed))
-        score = float(np.mean(scores)) if scores else 0.0
+        folds = list(_held_out(matrix, truth, n_classes, fold_of, rows, n_folds, strength, seed))
+        if not folds:
+            break  # too few texts: the smallest C stands
+        score = float(np.mean([_selection_score(held_out, decisions) for held_out, decisions in folds]))
         tried[f"{strength:g}"] = round(score, 4)
-        best, best_score, below = (strength, score, 0) if score > best_score else (best, best_score, below + 1)
+        below += 1
+        if best.score is None or score > best.score:
+            held_out, decisions = (np.concatenate(parts) for parts in zip(*folds, strict=True))
+            best, below = _Choice(strength, {}, score, decisions, held_out), 0
         if below == 2:
             break
-    how = f"{n_folds} folds of cross-validation" if n_folds > 1 else f"a held-out fifth of {len(rows):,} training texts"
-    return best, {"chosen_by": how, "held_out_scores": dict(tried)}
+    return replace(best, settings={"chosen_by": how, "held_out_scores": dict(tried)})
 
 
-def _held_out_scores(
+def _held_out(
     matrix: "csr_array",
     truth: Labels,
+    n_classes: int,
     fold_of: NDArray[np.int64],
     rows: NDArray[np.int64],
     n_folds: int,
     strength: float,
     seed: int,
-) -> Iterator[float]:
+) -> Iterator[tuple[Labels, NDArray[np.float64]]]:
+    """Yield the truth and the decisions (B, K) of the texts held out by each fold."""
+    multi_label = truth.ndim == 2
     for fold in range(n_folds):
         fitted, held_out = rows[fold_of[rows] != fold], rows[fold_of[rows] == fold]
-        if not len(held_out) or (truth.ndim == 1 and len(np.unique(truth[fitted])) < 2):
+        if not len(held_out) or (not multi_label and len(np.unique(truth[fitted])) < 2):
             continue
         models = _fit(matrix[fitted], truth[fitted], strength, seed, tolerance=_CHOOSING_TOLERANCE)
-        predicted = _predict(models, matrix[held_out], truth.ndim == 2)
-        yield _selection_score(truth[held_out], predicted)
+        weights, intercepts = assemble(models, matrix.shape[1], n_classes=n_classes, multi_label=multi_label)
+        yield truth[held_out], np.asarray(matrix[held_out] @ weights.astype(np.float64) + intercepts)
 
 
-def _selection_score(truth: Labels, predicted: Labels) -> float:
+def _selection_score(truth: Labels, decisions: NDArray[np.float64]) -> float:
     """Accuracy; for label sets micro-F1, which whole-set accuracy is too coarse to choose by."""
+    predicted = answers_of_logits(decisions, multi_label=truth.ndim == 2)
     if truth.ndim == 1:
         return float((truth == predicted).mean())
     hits, support, answered = (int(count.sum()) for count in label_counts(truth, predicted, truth.shape[1]))
@@ -247,11 +304,6 @@ def _fit(
             model = LinearSVC(C=strength, dual=True, tol=tolerance, max_iter=_MAX_ITERATIONS, random_state=seed)
             models.append(model.fit(matrix, target))
     return tuple(models)
-
-
-def _predict(models: "tuple[LinearSVC | int, ...]", matrix: "csr_array", multi_label: bool) -> NDArray[np.int64]:
-    columns = [np.full(matrix.shape[0], m) if isinstance(m, int) else m.predict(matrix) for m in models]
-    return np.asarray(np.stack(columns, axis=1) if multi_label else columns[0], dtype=np.int64)
 
 
 def _stratified_folds(truth: Labels, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 Unit = Literal["word", "char"]
 
 _BITS = 22
+N_BUCKETS = 1 << _BITS
+"""Number of hash buckets: an n-gram is known by one of them."""
 # Texts are counted in blocks of about so many symbols, which bounds the memory of counting at some 150 MB.
 _BLOCK = 1_000_000
 # Multipliers of splitmix64 (Steele, Lea & Flood 2014).
@@ -97,7 +99,6 @@ def transform_tfidf(texts: Sequence[str] | pl.Series, features: TfidfFeatures) -
 
 def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
     from scipy.sparse import csr_array
-    from sklearn.preprocessing import normalize
 
     columns = features.column[counts.indices]
     kept = columns >= 0
@@ -105,9 +106,9 @@ def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
     row_ends = row_ends.astype(np.int32 if row_ends[-1] < 2**31 else np.int64)  # LIBLINEAR takes 32-bit indices only
     columns = columns[kept]
     values = (1.0 + np.log(counts.data[kept], dtype=np.float64)) * features.idf[columns]
-    matrix = csr_array((values, columns, row_ends), shape=(counts.shape[0], features.n_features))
-    scaled: csr_array = normalize(matrix, copy=False)
-    return scaled
+    row = np.repeat(np.arange(counts.shape[0]), np.diff(row_ends))
+    values /= np.sqrt(np.bincount(row, weights=values**2, minlength=counts.shape[0]))[row]
+    return csr_array((values, columns, row_ends), shape=(counts.shape[0], features.n_features))
 
 
 def _count(texts: Sequence[str] | pl.Series, unit: Unit, longest: int) -> "csr_array":

@@ -115,12 +115,13 @@ class LayerRow(_Frozen):
 
 
 class ModelSummary(_Frozen):
-    """The network: its layers, its size and what computes its recurrence."""
+    """The network: its layers, its size and what computes its recurrence; ``n_members`` of them in an ensemble."""
 
     name: str
     layers: tuple[LayerRow, ...] = ()
     n_parameters: int
     backend: str
+    n_members: int = 1
 
 
 class EpochRow(_Frozen):
@@ -150,6 +151,75 @@ class TrainingSummary(_Frozen):
     monitor: str = "val_loss"
     seconds: float
     docs_per_s: float | None = None
+
+
+class PartScores(_Frozen):
+    """How well one part of an answer does by itself on the texts of the headline split.
+
+    Attributes
+    ----------
+    kind
+        ``member``: one network; ``recurrent``: all networks together; ``linear``; ``whole``: the answer itself.
+    ece
+        Expected calibration error.
+    """
+
+    name: str
+    kind: Literal["member", "recurrent", "linear", "whole"]
+    accuracy: float
+    accuracy_interval: Interval
+    macro_f1: float
+    macro_f1_interval: Interval
+    loss: float
+    ece: float
+
+
+class AbstentionSummary(_Frozen):
+    """A confidence threshold, and what it does on the texts of the headline split; precision None: none is answered."""
+
+    wanted_precision: float
+    threshold: float
+    found_on: int
+    precision: float | None
+    n_answered: int
+    n: int
+
+
+class AnswerSummary(_Frozen):
+    """What an answer consists of, where it is more than one plain network.
+
+    Attributes
+    ----------
+    n_members
+        Number of networks.
+    linear
+        What the linear part reads, such as "TF-IDF characters 1–4, linear"; None without one.
+    n_linear_weights
+        Its size.
+    linear_weight, temperature
+        The answer is ((1 − weight) · mean logits of the networks + weight · linear logits) / temperature.
+    n_fitted
+        Validation texts that weight and temperature were fitted on; 0: they are defaults.
+    ece_uncalibrated
+        Expected calibration error on the texts of the headline split with temperature 1.
+    parts
+        Scores of each part there and, last, of the whole.
+    """
+
+    n_members: int
+    linear: str | None = None
+    n_linear_weights: int = 0
+    linear_weight: float = 0.0
+    temperature: float = 1.0
+    n_fitted: int = 0
+    ece_uncalibrated: float
+    parts: tuple[PartScores, ...]
+    abstention: AbstentionSummary | None = None
+
+    @property
+    def whole(self) -> PartScores:
+        """The answer itself."""
+        return self.parts[-1]
 
 
 class MistakenText(_Frozen):
@@ -238,6 +308,10 @@ class RunRecord(_Frozen):
         What the report is called, such as "lstm on seoul-120-text.csv".
     command
         The exact command that repeats the run, quoted for a shell.
+    training, members
+        How training went: of the first network and, if there are several, of each.
+    answer
+        What the answer consists of, if it is more than one plain network.
     settings
         Every setting of the run, as it would stand in a recipe.
     evaluations
@@ -263,6 +337,8 @@ class RunRecord(_Frozen):
     text: TextSummary | None = None
     model: ModelSummary | None = None
     training: TrainingSummary | None = None
+    members: tuple[TrainingSummary, ...] = ()
+    answer: AnswerSummary | None = None
     evaluations: dict[Split, Evaluation] = {}
     baselines: tuple[BaselineScores, ...] = ()
     paired: tuple[PairedComparison, ...] = ()
@@ -276,6 +352,13 @@ class RunRecord(_Frozen):
         """The split whose scores count: test, else the data evaluated, else validation, else training."""
         order: tuple[Split, ...] = ("test", "data", "validation", "train")
         return next((split for split in order if split in self.evaluations), None)
+
+    @property
+    def training_seconds(self) -> float | None:
+        """Seconds it took to train all networks."""
+        if self.members:
+            return sum(member.seconds for member in self.members)
+        return self.training.seconds if self.training else None
 
     @property
     def headline(self) -> Evaluation | None:

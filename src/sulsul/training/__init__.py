@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sulsul.training.history import EpochRecord, history_from_csv, history_to_csv
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.loop import train_classifier
+    from sulsul.training.members import MembersListener, TrainedMember, train_members
     from sulsul.training.progress import TrainingProgress
     from sulsul.training.result import TrainingResult
     from sulsul.training.run import BatchReport
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
 __all__ = [
     "BatchReport",
     "EpochRecord",
+    "MembersListener",
     "PassMemory",
     "StopOnSignal",
+    "TrainedMember",
     "TrainingProgress",
     "TrainingResult",
     "TrainingSettings",
@@ -31,14 +34,17 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "train_classifier",
+    "train_members",
     "train_pass",
 ]
 
 _MODULES = {
     "BatchReport": "run",
     "EpochRecord": "history",
+    "MembersListener": "members",
     "PassMemory": "further",
     "StopOnSignal": "interruption",
+    "TrainedMember": "members",
     "TrainingProgress": "progress",
     "TrainingResult": "result",
     "TrainingSettings": "settings",
@@ -48,6 +54,7 @@ _MODULES = {
     "load_checkpoint": "checkpoint",
     "save_checkpoint": "checkpoint",
     "train_classifier": "loop",
+    "train_members": "members",
     "train_pass": "further",
 }
 

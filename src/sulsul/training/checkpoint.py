@@ -59,13 +59,18 @@ class RunningTotals:
     seconds: float = 0.0
 
 
-class CheckpointHeader(_Frozen):
-    """Everything in a checkpoint that is not a tensor."""
+class RunIdentity(_Frozen):
+    """What a continuation must have in common with the run it continues; the seed tells the members of an ensemble."""
 
-    schema_version: Literal[1] = 1
     settings: TrainingSettings
     classes: tuple[str, ...]
     data_fingerprint: str
+
+
+class CheckpointHeader(RunIdentity):
+    """Everything in a checkpoint that is not a tensor."""
+
+    schema_version: Literal[1] = 1
     position: Position
     totals: RunningTotals
     schedule: PlateauState
@@ -142,7 +147,7 @@ def load_checkpoint(path: Path) -> TrainingState:
 
 
 def check_same_run(
-    state: TrainingState, settings: TrainingSettings, *, classes: tuple[str, ...], data_fingerprint: str
+    before: RunIdentity, settings: TrainingSettings, *, classes: tuple[str, ...], data_fingerprint: str
 ) -> None:
     """Refuse to continue a run with other settings or other data.
 
@@ -151,17 +156,16 @@ def check_same_run(
     TrainingError
         Naming what differs.
     """
-    header = state.header
-    before, now = header.settings.model_dump(), settings.model_dump()
-    changed = [key for key in now if before[key] != now[key] and key not in _FREE_SETTINGS]
+    then, now = before.settings.model_dump(), settings.model_dump()
+    changed = [key for key in now if then[key] != now[key] and key not in _FREE_SETTINGS]
     if changed:
-        listed = ", ".join(f"training.{key} was {before[key]!r} and is now {now[key]!r}" for key in changed)
+        listed = ", ".join(f"training.{key} was {then[key]!r} and is now {now[key]!r}" for key in changed)
         raise TrainingError(
             f"the run cannot be resumed with other settings: {listed}. Repeat the old ones or train anew."
         )
-    if header.classes != classes:
-        raise TrainingError(f"the run cannot be resumed: its classes were {header.classes} and are now {classes}.")
-    if header.data_fingerprint != data_fingerprint:
+    if before.classes != classes:
+        raise TrainingError(f"the run cannot be resumed: its classes were {before.classes} and are now {classes}.")
+    if before.data_fingerprint != data_fingerprint:
         raise TrainingError("the run cannot be resumed: the encoded texts or their split are not those it began with.")
 
 

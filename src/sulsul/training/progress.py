@@ -46,6 +46,7 @@ class TrainingProgress:
         self._started_s = self._drawn_s = time.monotonic()
         self._first: BatchReport | None = None
         self._latest: BatchReport | None = None
+        self._prefix, self._n_later_members = "", 0
 
     def __enter__(self) -> Self:
         self._started_s = time.monotonic()
@@ -64,6 +65,12 @@ class TrainingProgress:
         if self._notebook is not None:
             self._notebook.finish()
 
+    def on_member(self, member: int, n_members: int) -> None:
+        """Begin with another member of an ensemble: its number from 0, and how many there are."""
+        self._prefix, self._n_later_members = f"member {member + 1}/{n_members} · ", n_members - member - 1
+        self._first = self._latest = None
+        self._started_s = time.monotonic()
+
     def on_batch(self, report: BatchReport) -> None:
         """Redraw the live line, at most ten times a second."""
         now = time.monotonic()
@@ -73,7 +80,7 @@ class TrainingProgress:
         if now - self._drawn_s < _REDRAW_INTERVAL_S:
             return
         self._drawn_s = now
-        description = f"epoch {report.epoch}/{report.n_epochs}"
+        description = f"{self._prefix}epoch {report.epoch}/{report.n_epochs}"
         figures = f"loss {report.loss:.4f} · accuracy {report.accuracy:.3f}{self._estimate()}"
         if self._notebook is not None:
             self._notebook.show_live(f"{description} · batch {report.batch}/{report.n_batches} · {figures}")
@@ -85,7 +92,11 @@ class TrainingProgress:
     def on_epoch(self, record: EpochRecord) -> None:
         """Print the line of a finished epoch."""
         n_epochs = f"/{self._latest.n_epochs}" if self._latest else ""
-        parts = [f"epoch {record.epoch}{n_epochs}", f"loss {record.loss:.4f}", f"accuracy {record.accuracy:.3f}"]
+        parts = [
+            f"{self._prefix}epoch {record.epoch}{n_epochs}",
+            f"loss {record.loss:.4f}",
+            f"accuracy {record.accuracy:.3f}",
+        ]
         if record.val_loss is not None:
             parts += [
                 f"val. loss {record.val_loss:.4f}",
@@ -99,11 +110,12 @@ class TrainingProgress:
             self._console.print(line, highlight=False, soft_wrap=True)
 
     def _estimate(self) -> str:
-        """Return the time that is left if every epoch runs, at the pace of this session."""
+        """Return the time that is left if every epoch of every member runs, at the pace of this session."""
         if self._first is None or self._latest is None:
             return ""
         first, latest = self._first, self._latest
         n_done = (latest.epoch - first.epoch) * latest.n_batches + latest.batch - (first.batch - 1)
-        n_left = (latest.n_epochs - latest.epoch) * latest.n_batches + latest.n_batches - latest.batch
+        n_epochs_left = latest.n_epochs * (1 + self._n_later_members) - latest.epoch
+        n_left = n_epochs_left * latest.n_batches + latest.n_batches - latest.batch
         left_s = round((time.monotonic() - self._started_s) / n_done * n_left)
         return f" · at most {left_s // 3600}:{left_s // 60 % 60:02}:{left_s % 60:02} left"

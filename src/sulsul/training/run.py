@@ -190,7 +190,7 @@ class Run:
         TrainingError
             If it was a run with other settings, data or network.
         """
-        check_same_run(state, self.settings, classes=self._classes, data_fingerprint=self._data_fingerprint)
+        check_same_run(state.header, self.settings, classes=self._classes, data_fingerprint=self._data_fingerprint)
         header, position = state.header, state.header.position
         check_same_network(state, self.classifier.state_dict())
         self.classifier.load_state_dict(state.model)

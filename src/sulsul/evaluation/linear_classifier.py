@@ -1,0 +1,165 @@
+"""A fitted linear model on TF-IDF n-grams as plain arrays: what a baseline answers by and a bundle keeps."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from sulsul.errors import BundleError
+from sulsul.evaluation.logits import answers_of_logits
+from sulsul.evaluation.metrics import FloatArray
+from sulsul.evaluation.ngrams import N_BUCKETS, TfidfFeatures, Unit, transform_tfidf
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+    from sklearn.svm import LinearSVC
+
+CERTAIN = 10.0
+"""Decision of a label that every training text has (or −10: that none has); margins of trained models are about 1."""
+
+
+class LinearDescription(BaseModel):
+    """Everything of a linear model that is not an array."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    unit: Unit
+    longest: int = Field(ge=1, le=16)
+    scale: float = Field(gt=0.0)
+    multi_label: bool
+    settings: dict[str, JsonValue] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class LinearClassifier:
+    """One weight per n-gram and class.
+
+    Attributes
+    ----------
+    features
+        What is counted.
+    weights, intercepts
+        float32 (F, K) and (K,); K is 1 for two exclusive classes and C otherwise.
+    scale
+        Decision × scale = logit. A support vector machine has no probabilities; the scale is fitted on held-out
+        training texts, one number for all classes, so that no answer changes (Platt 1999, without his offset).
+    settings
+        How it was fitted: the chosen C and the like.
+    """
+
+    features: TfidfFeatures
+    weights: NDArray[np.float32]
+    intercepts: NDArray[np.float32]
+    multi_label: bool
+    scale: float
+    settings: Mapping[str, JsonValue]
+
+    def decisions(self, matrix: "csr_array") -> FloatArray:
+        """Return the distance of each row of TF-IDF values from the border of each class, shape (B, K)."""
+        return np.asarray(matrix @ self._wide_weights + self.intercepts.astype(np.float64))
+
+    @cached_property
+    def _wide_weights(self) -> FloatArray:
+        """The weights as the product takes them, so that no call copies them."""
+        return self.weights.astype(np.float64)
+
+    def logits(self, texts: Sequence[str] | pl.Series) -> FloatArray:
+        """Return calibrated logits of texts in NFC, shape (B, K)."""
+        return self.scale * self.decisions(transform_tfidf(texts, self.features))
+
+    def predict(self, texts: Sequence[str] | pl.Series) -> NDArray[np.int64]:
+        """Return class ids of shape (B,), or multi-hot of shape (B, C)."""
+        return answers_of_logits(self.logits(texts), multi_label=self.multi_label)
+
+    def description(self) -> LinearDescription:
+        """Return what a bundle keeps as JSON; :meth:`arrays` is the rest."""
+        return LinearDescription(
+            unit=self.features.unit,
+            longest=self.features.longest,
+            scale=self.scale,
+            multi_label=self.multi_label,
+            settings=dict(self.settings),
+        )
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what a bundle keeps as arrays: the bucket of each column, its idf, weights and intercepts."""
+        return {
+            "buckets": np.flatnonzero(self.features.column >= 0).astype(np.int32),
+            "idf": self.features.idf,
+            "weights": self.weights,
+            "intercepts": self.intercepts,
+        }
+
+    @classmethod
+    def from_arrays(
+        cls, description: LinearDescription, arrays: Mapping[str, NDArray[Any]], *, n_columns: int
+    ) -> "LinearClassifier":
+        """Rebuild a model that gives the same logits to the bit.
+
+        Raises
+        ------
+        BundleError
+            If an array is missing, or does not fit the others or ``n_columns``, the number K of logits.
+        """
+        if (problem := _problem(arrays, n_columns)) is not None:
+            raise BundleError(f"the linear part {problem}.")
+        column = np.full(N_BUCKETS, -1, np.int32)
+        column[arrays["buckets"]] = np.arange(len(arrays["buckets"]), dtype=np.int32)
+        features = TfidfFeatures(description.unit, description.longest, column, arrays["idf"])
+        weights, intercepts = arrays["weights"], arrays["intercepts"]
+        return cls(features, weights, intercepts, description.multi_label, description.scale, description.settings)
+
+
+def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int) -> str | None:
+    """Return what is wrong with stored arrays, or None."""
+    if missing := {"buckets", "idf", "weights", "intercepts"} ^ arrays.keys():
+        return f"has other arrays than it should ({', '.join(sorted(missing))})"
+    buckets = arrays["buckets"]
+    expected = {
+        "buckets": ((buckets.size,), np.int32),
+        "idf": ((buckets.size,), np.float64),
+        "weights": ((buckets.size, n_columns), np.float32),
+        "intercepts": ((n_columns,), np.float32),
+    }
+    for name, (shape, dtype) in expected.items():
+        if arrays[name].shape != shape or arrays[name].dtype != dtype:
+            return f"has {name} {arrays[name].shape} {arrays[name].dtype} in place of {shape} {np.dtype(dtype)}"
+        if not np.isfinite(arrays[name]).all():
+            return f"has {name} that are not finite"
+    if not buckets.size or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets) <= 0).any():
+        return f"has buckets that do not rise from 0 to {N_BUCKETS - 1}"
+    return None
+
+
+def assemble(
+    models: "Sequence[LinearSVC | int]", n_features: int, *, n_classes: int, multi_label: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return weights (F, K) and intercepts (K,) of fitted models: one for all classes, or one per label.
+
+    A label may be a constant instead of a model; a class that no training text has is never answered.
+    """
+    n_columns = n_classes if multi_label or n_classes > 2 else 1
+    weights = np.zeros((n_features, n_columns), np.float32)
+    intercepts = np.full(n_columns, -CERTAIN, np.float32)
+    if multi_label:
+        for label, model in enumerate(models):
+            if isinstance(model, int):
+                intercepts[label] = CERTAIN if model else -CERTAIN
+            else:
+                weights[:, label], intercepts[label] = model.coef_[0], model.intercept_[0]
+        return weights, intercepts
+    (model,) = models
+    assert not isinstance(model, int)
+    if n_columns == 1:
+        weights[:, 0], intercepts[0] = model.coef_[0], model.intercept_[0]
+    elif len(model.classes_) == 2:  # of more declared classes: one border, seen from both sides
+        weights[:, model.classes_] = np.stack([-model.coef_[0], model.coef_[0]], axis=1)
+        intercepts[model.classes_] = [-model.intercept_[0], model.intercept_[0]]
+    else:
+        weights[:, model.classes_], intercepts[model.classes_] = model.coef_.T, model.intercept_
+    return weights, intercepts

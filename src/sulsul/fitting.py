@@ -1,0 +1,185 @@
+"""From encoded splits to everything that answers: networks, the linear part, their blend and the threshold."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from sulsul.ensemble import Ensemble
+from sulsul.errors import DataError, SpecificationError
+from sulsul.evaluation.abstention import confidence, fit_abstention
+from sulsul.evaluation.baselines import LinearBaseline, fit_linear_baseline
+from sulsul.evaluation.blending import default_blend, fit_blend
+from sulsul.judging import judge
+from sulsul.model.classifier import Classifier
+from sulsul.preparation import PreparedData
+from sulsul.specification import RunSpecification
+from sulsul.text import Tokenizer
+from sulsul.text.vectors import read_vectors
+from sulsul.training import MembersListener, TrainingResult, train_members
+from sulsul.training.history import EpochRecord, history_to_csv
+from sulsul.training.members import member_seed
+from sulsul.training.result import Stopped
+
+
+@dataclass(frozen=True, eq=False)
+class FittedEnsemble:
+    """What answers, and how the training of each network went."""
+
+    ensemble: Ensemble
+    results: tuple[TrainingResult, ...]
+
+    @property
+    def stopped(self) -> Stopped:
+        """Why training ended; ``interrupted`` if any network's was."""
+        return self.results[-1].stopped
+
+
+def fit_ensemble(
+    specification: RunSpecification,
+    data: PreparedData,
+    build: Callable[[int], Classifier],
+    *,
+    listener: MembersListener,
+    linear: Sequence[LinearBaseline] = (),
+    folder: Path | None = None,
+    resume: bool = False,
+) -> FittedEnsemble:
+    """Train the networks of a specification and fit what combines and calibrates them.
+
+    Parameters
+    ----------
+    specification
+        Training, ensemble, wide part and calibration.
+    data
+        The encoded splits. Weight, temperature and threshold are fitted on the validation split.
+    build
+        Returns the network of a member (from 0) with its initial weights.
+    listener
+        Called while training goes on.
+    linear
+        From :func:`fit_linear_parts`; needed by ``wide.kind = "linear"``.
+    folder, resume
+        Where an interrupted training is kept, and whether to go on from there.
+
+    Raises
+    ------
+    SpecificationError
+        If a threshold is asked for and there is no validation split to find it on.
+    SulsulError
+        As training does.
+    """
+    validation = data.splits.get("validation")
+    if specification.calibration.abstain_precision is not None and validation is None:
+        raise SpecificationError(
+            "calibration.abstain_precision needs validation texts, on which its threshold is found; "
+            "set split.validation, or name them with --validation."
+        )
+    members = train_members(
+        build,
+        specification.ensemble.members,
+        data.train.encoded,
+        None if validation is None else validation.encoded,
+        specification.training,
+        classes=data.labels.classes,
+        listener=listener,
+        folder=folder,
+        resume=resume,
+    )
+    wide = strongest(linear).classifier if specification.wide.kind == "linear" else None
+    ensemble = Ensemble(
+        tuple(member.classifier for member in members), wide, default_blend(has_linear=wide is not None)
+    )
+    results = tuple(member.result for member in members)
+    if validation is not None and results[0].history:
+        ensemble = _calibrated(ensemble, specification, data)
+    return FittedEnsemble(ensemble, results)
+
+
+def fit_linear_parts(specification: RunSpecification, data: PreparedData) -> tuple[LinearBaseline, ...]:
+    """Fit the linear models on words and on characters of the training split.
+
+    Raises
+    ------
+    LabelError
+        If the training labels hold fewer than two classes.
+    """
+    class_ids = data.train.encoded.class_ids
+    assert class_ids is not None
+    texts, n_classes = data.texts("train"), len(data.labels.classes)
+    seed = specification.training.seed
+    return tuple(
+        fit_linear_baseline(texts, class_ids, unit, n_classes=n_classes, seed=seed) for unit in ("word", "char")
+    )
+
+
+def strongest(linear: Sequence[LinearBaseline]) -> LinearBaseline:
+    """Return the model with the best score on held-out training texts, the last of equals: characters."""
+    return max(reversed(linear), key=lambda model: -1.0 if model.held_out_score is None else model.held_out_score)
+
+
+def history_files(histories: Sequence[Sequence[EpochRecord]]) -> dict[str, str]:
+    """Return the history of each network as a CSV file: ``history.csv``, ``history-2.csv`` and so on."""
+    return {
+        f"history{f'-{number}' if number > 1 else ''}.csv": history_to_csv(history)
+        for number, history in enumerate(histories, 1)
+    }
+
+
+def _calibrated(ensemble: Ensemble, specification: RunSpecification, data: PreparedData) -> Ensemble:
+    """Return the ensemble with weight, temperature and threshold fitted on the validation split."""
+    encoded, texts = data.splits["validation"].encoded, data.texts("validation")
+    assert encoded.class_ids is not None
+    settings = specification.calibration
+    fits_temperature = settings.temperature == "validation"
+    blend = ensemble.blend
+    if fits_temperature or ensemble.linear is not None:
+        recurrent, linear = ensemble.recurrent_logits(encoded), ensemble.linear_logits(texts)
+        blend = fit_blend(recurrent, linear, encoded.class_ids, temperature=fits_temperature)
+    fitted = Ensemble(ensemble.members, ensemble.linear, blend)
+    if settings.abstain_precision is None:
+        return fitted
+    judged = judge(fitted, encoded, texts, data.labels.classes, seed=specification.training.seed)
+    confidences = confidence(judged.probabilities, multi_label=data.labels.multi_label)
+    abstention = fit_abstention(judged.correct, confidences, settings.abstain_precision)
+    return Ensemble(ensemble.members, ensemble.linear, blend, abstention)
+
+
+def build_classifier(specification: RunSpecification, data: PreparedData, *, member: int = 0) -> Classifier:
+    """Return a network of a specification with its initial weights; ``member`` tells those of an ensemble apart.
+
+    Raises
+    ------
+    SpecificationError
+        If the network cannot be built.
+    """
+    return Classifier(
+        specification.model,
+        vocabulary_size=data.tokenizer.vocabulary_size,
+        n_classes=len(data.labels.classes),
+        multi_label=data.labels.multi_label,
+        pad_to=specification.text.pad_to,
+        seed=member_seed(specification.training.seed, member),
+        vectors=_vectors(specification, data.tokenizer),
+        backend=specification.training.backend,
+    )
+
+
+def _vectors(specification: RunSpecification, tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:
+    """Read the word vectors that the specification names, if it does."""
+    settings = specification.model.input
+    if settings.kind != "embedding" or settings.vectors is None:
+        return None
+    path = Path(settings.vectors)
+    try:
+        with path.open(encoding="utf-8") as lines:
+            found = read_vectors(lines, tokenizer.vocabulary(), source=str(path), seed=specification.training.seed)
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{path} is not UTF-8 text (byte {error.start} of a block); vectors are read as text."
+        ) from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}.") from None
+    return found.matrix

@@ -1,0 +1,85 @@
+"""The linear model as arrays: the same answers as scikit-learn's, and the same to the bit after a round trip."""
+
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from sulsul.errors import BundleError
+from sulsul.evaluation.baselines import fit_linear_baseline
+from sulsul.evaluation.linear_classifier import CERTAIN, LinearClassifier, LinearDescription, assemble
+from sulsul.evaluation.ngrams import fit_tfidf, transform_tfidf
+
+TEXTS = [
+    "정말 좋아요",
+    "좋은 영화",
+    "really good",
+    "정말 싫어요",
+    "싫은 영화",
+    "really bad",
+    "그저 그래요",
+    "so so",
+    "so",
+] * 3
+LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2] * 3)
+OTHERS = ["정말", "good bad", "", "so 좋아요", "처음 보는 말"]
+
+
+@pytest.mark.parametrize("labels", [LABELS, LABELS % 2, np.eye(3)[LABELS]])
+def test_decisions_are_those_of_the_fitted_pipeline(labels):
+    model = fit_linear_baseline(TEXTS, labels, "char", seed=1)
+    features, matrix = fit_tfidf(TEXTS, "char", 4)
+    other = transform_tfidf(OTHERS, features)
+    targets = labels.T.astype(int) if labels.ndim == 2 else [labels]
+    decisions = [
+        LinearSVC(C=model.settings["C"], dual=True, tol=1e-3, max_iter=2000, random_state=1)
+        .fit(matrix, target)
+        .decision_function(other)
+        for target in targets
+    ]
+    expected = np.stack(decisions, axis=1) if labels.ndim == 2 or labels.max() < 2 else decisions[0]
+    np.testing.assert_allclose(model.classifier.decisions(other), expected, atol=1e-6)
+    np.testing.assert_allclose(model.classifier.logits(OTHERS), model.classifier.scale * expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["word", "char"])
+def test_round_trip_keeps_every_bit(unit):
+    model = fit_linear_baseline(TEXTS, LABELS, unit).classifier
+    description = LinearDescription.model_validate_json(model.description().model_dump_json())
+    again = LinearClassifier.from_arrays(description, model.arrays(), n_columns=3)
+    np.testing.assert_array_equal(again.logits(OTHERS), model.logits(OTHERS))
+
+
+def test_logits_do_not_depend_on_the_other_texts():
+    model = fit_linear_baseline(TEXTS, LABELS, "char").classifier
+    alone = np.concatenate([model.logits([text]) for text in OTHERS])
+    np.testing.assert_array_equal(alone, model.logits(OTHERS))
+
+
+def test_constant_labels_and_absent_classes():
+    weights, intercepts = assemble([1, 0], 4, n_classes=2, multi_label=True)
+    assert not weights.any()
+    assert intercepts.tolist() == [CERTAIN, -CERTAIN]
+    model = fit_linear_baseline(TEXTS, np.where(LABELS == 0, 0, 2), "char", n_classes=4)
+    assert model.classifier.logits(OTHERS).shape == (5, 4)
+    assert set(model.predict(TEXTS).tolist()) == {0, 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("weights", np.zeros((2, 3), np.float32), "has weights"),
+        ("weights", None, "other arrays"),
+        ("idf", np.zeros(3, np.float32), "has idf"),
+        ("buckets", "falling", "do not rise"),
+        ("intercepts", np.full(3, np.nan, np.float32), "not finite"),
+    ],
+)
+def test_damaged_arrays_are_refused(name, value, words):
+    model = fit_linear_baseline(TEXTS, LABELS, "word").classifier
+    arrays = model.arrays()
+    if value is None:
+        del arrays[name]
+    else:
+        arrays[name] = arrays[name][::-1].copy() if isinstance(value, str) else value
+    with pytest.raises(BundleError, match=words):
+        LinearClassifier.from_arrays(model.description(), arrays, n_columns=3)
