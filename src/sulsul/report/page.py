@@ -12,6 +12,7 @@ from markupsafe import Markup
 from sulsul.evaluation.intervals import Interval
 from sulsul.evaluation.result import Evaluation
 from sulsul.findings import Finding
+from sulsul.report.answer import abstention_words, calibration_words, composition
 from sulsul.report.curves import accuracy_curve, loss_curve
 from sulsul.report.intervals_plot import contenders, intervals_plot
 from sulsul.report.lengths import lengths_plot
@@ -41,6 +42,7 @@ def render_report(record: RunRecord) -> str:
     evaluation = record.headline
     return template.render(
         record=record,
+        answer=_answer(record),
         verdict=verdict(record),
         evaluation=evaluation,
         plots=_plots(record, evaluation),
@@ -53,6 +55,18 @@ def render_report(record: RunRecord) -> str:
         endings=_ENDINGS,
         styles=Markup("".join(stylesheet(name) for name in ("colours", "page", "plots"))),
     )
+
+
+def _answer(record: RunRecord) -> dict[str, Any] | None:
+    """Return the sentences about what the answer consists of."""
+    if record.answer is None:
+        return None
+    return {
+        "parts": record.answer.parts,
+        "composition": composition(record.answer),
+        "calibration": calibration_words(record.answer),
+        "abstention": abstention_words(record.answer),
+    }
 
 
 def _environment() -> Environment:

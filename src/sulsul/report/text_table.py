@@ -10,7 +10,8 @@ from rich.text import Text
 from sulsul.evaluation.intervals import Interval
 from sulsul.evaluation.result import Evaluation
 from sulsul.findings import Finding
-from sulsul.report.record import Comparison, ComparisonRow, RunRecord
+from sulsul.report.answer import abstention_words, calibration_words, composition
+from sulsul.report.record import AnswerSummary, Comparison, ComparisonRow, RunRecord
 from sulsul.report.verdict import Verdict, verdict
 
 _LARGEST_MATRIX = 12
@@ -29,6 +30,8 @@ def render_terminal(record: RunRecord) -> RenderableType:
         parts.append(_comparison(record.comparison))
     if record.headline is not None:
         parts.append(_context(record, record.headline))
+        if record.answer is not None:
+            parts.append(_answer(record.answer))
         parts.append(_classes(record.headline))
         if record.headline.confusion is not None and len(record.headline.classes) <= _LARGEST_MATRIX:
             parts.append(_confusion(record.headline))
@@ -57,7 +60,7 @@ def _context(record: RunRecord, evaluation: Evaluation) -> RenderableType:
     name = record.model.name if record.model else "this model"
     ours = _scores(evaluation.accuracy, evaluation.accuracy_interval)
     ours_macro = _scores(evaluation.macro_f1, evaluation.macro_f1_interval)
-    seconds = record.training.seconds if record.training else None
+    seconds = record.training_seconds
     table.add_row(_literal(name), ours, ours_macro, _plain(seconds, 1), style="bold")
     for baseline in record.baselines:
         table.add_row(
@@ -72,6 +75,22 @@ def _context(record: RunRecord, evaluation: Evaluation) -> RenderableType:
     against = [(test.second, test.words) for test in record.paired]
     title = f"{evaluation.n:,} {record.headline_split} texts, 95 % intervals"
     return Group(Text(title), table, *_outcomes("The model against", against))
+
+
+def _answer(answer: AnswerSummary) -> RenderableType:
+    table = _table("Part", "Accuracy", "Macro-F1", "Loss", "Calibration error")
+    for part in answer.parts:
+        table.add_row(
+            _literal(part.name),
+            _scores(part.accuracy, part.accuracy_interval),
+            _scores(part.macro_f1, part.macro_f1_interval),
+            _plain(part.loss, 3),
+            _plain(part.ece, 3),
+            style="bold" if part.kind == "whole" else "",
+        )
+    said = [composition(answer), calibration_words(answer), abstention_words(answer)]
+    lines = [_literal(sentence) for sentence in said if sentence is not None]
+    return Group(lines[0], *([table] if len(answer.parts) > 1 else []), *lines[1:])
 
 
 def _classes(evaluation: Evaluation) -> RenderableType:

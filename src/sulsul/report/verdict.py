@@ -8,6 +8,7 @@ from sulsul.evaluation.baselines import MAJORITY_TITLE
 from sulsul.evaluation.intervals import Interval
 from sulsul.evaluation.result import Evaluation
 from sulsul.evaluation.significance import PairedComparison
+from sulsul.report.answer import parts_alone, subject
 from sulsul.report.record import Comparison, ComparisonRow, RunRecord, Split
 
 Tone = Literal["better", "alike", "worse", "useless", "collapsed", "plain"]
@@ -125,11 +126,11 @@ def _against_baselines(record: RunRecord, evaluation: Evaluation) -> tuple[Tone,
     paired = next((test for test in record.paired if test.second in {best.name, best.title}), None)
     if paired is not None:
         words = paired.words.replace("not distinguishable on", "not distinguishable from it on")
-        return _tone_of(paired), f"{reaches}: the network is {words}"
+        return _tone_of(paired), f"{reaches}: {subject(record)} is {words}"
     if _within(best.accuracy, evaluation.accuracy_interval):
         return "alike", f"{reaches}: within the interval, so not distinguishable"
     better = evaluation.accuracy > best.accuracy
-    return ("better" if better else "worse"), f"{reaches}: the network is {'better' if better else 'worse'}"
+    return ("better" if better else "worse"), f"{reaches}: {subject(record)} is {'better' if better else 'worse'}"
 
 
 def _beats_majority(record: RunRecord, evaluation: Evaluation) -> bool:
@@ -149,6 +150,8 @@ def _tone_of(paired: PairedComparison) -> Tone:
 
 def _caveats(record: RunRecord, evaluation: Evaluation, split: Split) -> list[str]:
     caveats = []
+    if record.answer is not None and (alone := parts_alone(record.answer)) is not None:
+        caveats.append(alone)
     low, high = evaluation.accuracy_interval
     if (high - low) / 2 >= _ROUGH:
         caveats.append(
@@ -156,7 +159,8 @@ def _caveats(record: RunRecord, evaluation: Evaluation, split: Split) -> list[st
             "use more texts, or folds."
         )
     if split == "validation" and record.training is not None:
-        caveats.append("These validation texts also chose the epoch, so their score is a little flattered.")
+        chose = "chose the epoch" if not (record.answer and record.answer.n_fitted) else "chose epoch and calibration"
+        caveats.append(f"These validation texts also {chose}, so their score is a little flattered.")
     if split == "train":
         caveats.append("These are the texts it was trained on: the score says nothing about others.")
     unpredicted = [scores.name for scores in evaluation.per_class if scores.support and not scores.predicted]

@@ -7,6 +7,7 @@ from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.evaluation.baselines import BaselineScores
 from sulsul.evaluation.significance import PairedComparison
 from sulsul.findings import Finding
+from sulsul.report.answer import subject
 
 _WITHIN_SEEDS = 0.02
 
@@ -33,11 +34,12 @@ def find_baseline_ahead(evidence: RunEvidence) -> Iterator[Finding]:
     if better:
         return
     said = "is worse than" if worse else "is not distinguishable from"
+    name = subject(evidence.record)
     yield Finding(
         check="linear-baseline",
         severity="warning" if worse else "note",
-        what=f"The network {said} a linear model ({best.title}): accuracy {evaluation.accuracy:.3f} against "
-        f"{best.accuracy:.3f} on {count(evaluation.n, 'text')}.",
+        what=f"{name[0].upper()}{name[1:]} {said} a linear model ({best.title}): "
+        f"accuracy {evaluation.accuracy:.3f} against {best.accuracy:.3f} on {count(evaluation.n, 'text')}.",
         why=f"That model takes {best.seconds:.1f} s to train, needs no settings, and is easier to explain.",
         remedy="Use the linear model, or find out what holds the network back: see the other findings, and compare "
         "networks with sulsul compare DATA.",
@@ -57,12 +59,13 @@ def find_single_seed(evidence: RunEvidence) -> Iterator[Finding]:
     if evaluation is None or best is None or evidence.record.kind != "train":
         return
     gap = evaluation.accuracy - best.accuracy
-    if abs(gap) > _WITHIN_SEEDS:
+    several = evidence.record.answer is not None and evidence.record.answer.n_members > 1
+    if abs(gap) > _WITHIN_SEEDS or several:
         return
     yield Finding(
         check="one-seed",
         severity="note",
-        what=f"One run with one seed: the network is {abs(gap) * 100:.1f} points "
+        what=f"One run with one seed: {subject(evidence.record)} is {abs(gap) * 100:.1f} points "
         f"{'above' if gap >= 0 else 'below'} the linear model.",
         why="Repeating a recurrent run with other seeds moves its accuracy by half a point to two points.",
         remedy="Repeat it: sulsul compare DATA --seeds 3",
