@@ -10,6 +10,7 @@ import numpy.typing as npt
 from sulsul.batching import EncodedCorpus
 from sulsul.bundle import Bundle
 from sulsul.ensemble import Texts
+from sulsul.evaluation.abstention import Abstention, confidence
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,15 @@ class Prediction:
         Of the most probable class.
     probabilities
         Of every class, in the order of :attr:`Predictor.classes`.
+    abstained
+        Whether the answer is less sure than the stored threshold asks, so that it had better not be given; None where
+        no threshold is stored.
     """
 
     labels: tuple[str, ...]
     probability: float
     probabilities: tuple[float, ...]
+    abstained: bool | None = None
 
 
 class Predictor:
@@ -107,9 +112,24 @@ class Predictor:
 
     def predictions_of_probabilities(self, probabilities: npt.NDArray[np.floating]) -> list[Prediction]:
         """Return one prediction per row of class probabilities (B, C)."""
-        return [self._prediction(row) for row in probabilities.tolist()]
+        abstained = self._abstained(probabilities)
+        return [self._prediction(*answer) for answer in zip(probabilities.tolist(), abstained, strict=True)]
 
-    def _prediction(self, probabilities: Sequence[float]) -> Prediction:
+    @property
+    def abstention(self) -> Abstention | None:
+        """The stored threshold, and what it was found by; None where none is stored."""
+        return self.bundle.ensemble.abstention
+
+    def _abstained(self, probabilities: npt.NDArray[np.floating]) -> Sequence[bool | None]:
+        if self.abstention is None:
+            return [None] * len(probabilities)
+        unsure = confidence(probabilities, multi_label=self.multi_label) < self.abstention.threshold
+        answers: list[bool | None] = unsure.tolist()
+        return answers
+
+    def _prediction(self, probabilities: Sequence[float], abstained: bool | None) -> Prediction:
         best = max(range(len(probabilities)), key=probabilities.__getitem__)
         chosen = [c for c, p in enumerate(probabilities) if p > 0.5] if self.multi_label else [best]
-        return Prediction(tuple(self.classes[c] for c in chosen), probabilities[best], tuple(probabilities))
+        return Prediction(
+            tuple(self.classes[c] for c in chosen), probabilities[best], tuple(probabilities), abstained=abstained
+        )

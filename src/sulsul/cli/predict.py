@@ -20,6 +20,9 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Instead of standard output.")
     ] = None,
+    abstain: Annotated[
+        bool, typer.Option("--abstain", help="Give no label below the stored confidence threshold.")
+    ] = False,
     format: Annotated[
         str | None, typer.Option("--format", metavar="csv|jsonl", help="Default: by the output's name, else csv.")
     ] = None,
@@ -44,7 +47,7 @@ def predict(
         columns = comma_separated(text) or (trained_on.text if data != "-" else ())
         settings = DataSettings(source=data, text=columns, id=identifier, encoding=encoding or "auto")
         rows = predict_source(predictor, settings)
-    write_predictions(rows, predictor, with_ids=identifier is not None, output=output, format=chosen)
+    write_predictions(rows, predictor, with_ids=identifier is not None, output=output, format=chosen, abstain=abstain)
 
 
 def _output_format(format: str | None, output: Path | None) -> Literal["csv", "jsonl"]:

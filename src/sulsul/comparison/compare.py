@@ -15,9 +15,9 @@ from sulsul.comparison.running import BASELINES, Listener, Runner
 from sulsul.comparison.scoring import Answers, choose_best, collect, compare_answers
 from sulsul.comparison.trials import TrialStore
 from sulsul.doctor import check_before, findings_of_run
-from sulsul.experiment import build_classifier
 from sulsul.files import write_text_atomically
 from sulsul.findings import Finding
+from sulsul.fitting import build_classifier
 from sulsul.preparation import PreparedSplit, encode_rows
 from sulsul.report.environment import describe_machine, package_versions
 from sulsul.report.page import render_report

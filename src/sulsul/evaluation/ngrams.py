@@ -97,6 +97,14 @@ def transform_tfidf(texts: Sequence[str] | pl.Series, features: TfidfFeatures) -
     return _weigh(_count(texts, features.unit, features.longest), features)
 
 
+def ngram_buckets(text: str, unit: Unit, longest: int) -> list[NDArray[np.int64]]:
+    """Return the bucket of every n-gram of one text: an array for n = 1 … ``longest``, in the text's order."""
+    series = pl.Series([text], dtype=pl.String)
+    symbols, offsets = _words(series) if unit == "word" else _characters(series)
+    lengths = [max(0, len(symbols) - n) for n in range(longest)]
+    return np.split(_keys(symbols, offsets, longest), np.cumsum(lengths)[:-1])
+
+
 def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
     from scipy.sparse import csr_array
 

@@ -230,6 +230,7 @@ def describe_model(predictor: Predictor, settings: ServingSettings) -> ModelDesc
         max_text_characters=settings.max_text_characters,
         max_body_bytes=settings.max_body_bytes,
         max_explained_tokens=settings.max_explained_tokens,
+        abstain_below=None if predictor.abstention is None else predictor.abstention.threshold,
     )
 
 
@@ -253,6 +254,7 @@ def _row(answer: Answer, classes: Sequence[str], *, multi_label: bool) -> dict[s
         "n_tokens": answer.n_tokens,
         "n_unknown": answer.n_unknown,
         "truncated": answer.truncated,
+        **({} if prediction.abstained is None else {"abstained": prediction.abstained}),
     }
 
 

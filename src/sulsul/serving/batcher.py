@@ -229,11 +229,12 @@ class MicroBatcher:
     def _compute(self, window: list[_Place], loop: asyncio.AbstractEventLoop) -> None:
         """Answer a window's texts batch by batch; runs in the computing thread."""
         settings = self._settings
-        encoded = self._predictor.bundle.tokenizer.encode_with_lengths([job.texts[k] for job, k in window])
+        texts = [job.texts[k] for job, k in window]
+        encoded = self._predictor.bundle.tokenizer.encode_with_lengths(texts)
         corpus = EncodedCorpus(encoded.token_ids, encoded.offsets, types=encoded.types)
         for rows in reversed(batches_by_length(corpus.lengths, settings.max_batch_texts, settings.max_batch_tokens)):
             start = time.perf_counter()
-            logits = self._predictor.logits(corpus.select(rows))
+            logits = self._predictor.logits(corpus.select(rows), [texts[row] for row in rows])
             probabilities = self._predictor.probabilities_of_logits(logits)
             predictions = self._predictor.predictions_of_probabilities(probabilities)
             answers = [

@@ -46,6 +46,10 @@ class TextAnswer(BaseModel):
     n_tokens: int = Field(ge=0, description="Tokens the model read.")
     n_unknown: int = Field(ge=0, description="Tokens of the text outside the vocabulary.")
     truncated: bool = Field(description="Whether part of the text was cut off.")
+    abstained: bool | None = Field(
+        default=None,
+        description="Whether the answer is less sure than the model's threshold asks; absent without a threshold.",
+    )
 
 
 class SingleLabelAnswer(TextAnswer):
@@ -100,6 +104,9 @@ class ModelDescription(BaseModel):
     max_text_characters: int
     max_body_bytes: int
     max_explained_tokens: int
+    abstain_below: Share | None = Field(
+        default=None, description="Least confidence of an answer that is not marked as abstained; null without one."
+    )
 
 
 class Status(BaseModel):
