@@ -3,6 +3,12 @@ import logging
 import numpy as np
 import pytest
 from pydantic import SecretStr
+from starlette.testclient import TestClient
+from tests.trained import tiny_run
+
+from sulsul.predictor import Predictor
+from sulsul.serving.application import create_application
+from sulsul.serving.settings import ServingSettings
 
 KEY = SecretStr("a-key-of-more-than-sixteen-letters")
 
@@ -79,11 +85,11 @@ def test_a_request_that_takes_too_long_is_given_up(client_with, predictor, monke
     client = client_with(timeout_s=0.2)
     original = type(predictor).logits
 
-    def slow(self, encoded):
+    def slow(self, encoded, texts=None):
         import time
 
         time.sleep(0.5)
-        return original(self, encoded)
+        return original(self, encoded, texts)
 
     monkeypatch.setattr(type(predictor), "logits", slow)
     response = client.post("/predict", json={"text": "a"})
@@ -96,7 +102,7 @@ def test_an_unexpected_error_is_a_500_and_the_server_goes_on(client_with, predic
     secret = "비밀"
     with monkeypatch.context() as patch:
 
-        def broken(self, encoded):
+        def broken(self, encoded, texts=None):
             raise RuntimeError(secret)
 
         patch.setattr(type(predictor), "logits", broken)
@@ -181,3 +187,29 @@ def test_the_model_describes_itself(client, predictor):
     described = client.get("/model").json()
     assert described["classes"] == list(predictor.classes)
     assert described["name"] == "tiny"
+
+
+def test_a_blend_with_a_threshold_says_where_it_is_unsure(tmp_path):
+    tiny_run(
+        tmp_path,
+        ensemble={"members": 2},
+        wide={"kind": "linear"},
+        calibration={"temperature": "validation", "abstain_precision": 0.9},
+    )
+    predictor = Predictor.load(tmp_path / "run")
+    texts = ["정말 좋았다", "", "the staff was rude and slow", "처음 보는 말"]
+    application = create_application(predictor, ServingSettings())
+    with TestClient(application, base_url="http://localhost") as client:
+        answers = client.post("/predict", json={"texts": texts}).json()["predictions"]
+        described = client.get("/model").json()
+    expected = predictor.predict(texts)
+    assert [answer["abstained"] for answer in answers] == [answer.abstained for answer in expected]
+    assert {answer["abstained"] for answer in answers} == {True, False}
+    assert described["abstain_below"] == predictor.abstention.threshold
+    given = [[answer["probabilities"][name] for name in predictor.classes] for answer in answers]
+    np.testing.assert_allclose(given, predictor.probabilities(texts), atol=1e-6)
+
+
+def test_without_a_threshold_nothing_is_said_of_it(client):
+    assert "abstained" not in client.post("/predict", json={"text": "a"}).json()["predictions"][0]
+    assert client.get("/model").json()["abstain_below"] is None
