@@ -178,15 +178,38 @@ class PythonNetwork {
   nb::tuple differentiate(Ids rows, std::uint32_t seed, std::uint64_t step) {
     check_bound(true);
     const sulsul::TextRows texts = text_rows(texts_, rows);
-    return run([&] { return runner_.differentiate(texts, targets_, {seed, step}); });
+    sulsul::LossResult result;
+    {
+      const nb::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      result = runner_.differentiate(texts, targets_, {seed, step});
+    }
+    return nb::make_tuple(result.loss, result.n_correct);
   }
 
-  nb::tuple train(Ids rows, std::uint32_t seed, std::uint64_t step, double learning_rate) {
+  nb::list train(nb::list batches, const std::vector<double>& learning_rates, double seconds,
+                 std::uint32_t seed, std::uint64_t step) {
     if (flat_.values == nullptr) refuse("the optimizer is not set");
     check_bound(true);
     if (settings_.lazy_embedding) check_embedding_is_flat();
-    const sulsul::TextRows texts = text_rows(texts_, rows);
-    return run([&] { return runner_.train(texts, targets_, {seed, step}, settings_, learning_rate, flat_); });
+    if (batches.size() != learning_rates.size() || batches.size() == 0) {
+      refuse("one learning rate for each of the batches, and at least one");
+    }
+    std::vector<Ids> rows;  // keep the batches alive, whatever happens to the list
+    std::vector<sulsul::PlannedStep> steps;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      rows.push_back(nb::cast<Ids>(batches[i], false));
+      steps.push_back({text_rows(texts_, rows.back()), learning_rates[i]});
+    }
+    std::vector<sulsul::LossResult> losses;
+    {
+      const nb::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      losses = runner_.train(steps, seconds, targets_, {seed, step}, settings_, flat_);
+    }
+    nb::list results;
+    for (const sulsul::LossResult& loss : losses) results.append(nb::make_tuple(loss.loss, loss.n_correct));
+    return results;
   }
 
  private:
@@ -244,17 +267,6 @@ class PythonNetwork {
 
   static sulsul::TextRows text_rows(const sulsul::TextTable& texts, const Ids& rows) {
     return {texts, rows.data(), static_cast<std::int64_t>(rows.shape(0))};
-  }
-
-  template <class F>
-  nb::tuple run(const F& f) {
-    sulsul::LossResult result;
-    {
-      const nb::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      result = f();
-    }
-    return nb::make_tuple(result.loss, result.n_correct);
   }
 
   sulsul::NetworkRunner<T> runner_;
@@ -333,8 +345,8 @@ void bind_network_of(nb::module_& m, const char* name) {
            nb::arg("part_ids").none())
       .def("differentiate", &Self::differentiate, nb::arg("rows").noconvert(), nb::arg("seed"),
            nb::arg("step"))
-      .def("train", &Self::train, nb::arg("rows").noconvert(), nb::arg("seed"), nb::arg("step"),
-           nb::arg("learning_rate"));
+      .def("train", &Self::train, nb::arg("batches"), nb::arg("learning_rates"), nb::arg("seconds"),
+           nb::arg("seed"), nb::arg("step"));
 }
 
 }  // namespace

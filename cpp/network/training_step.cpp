@@ -60,19 +60,38 @@ LossResult NetworkRunner<T>::differentiate(const TextRows& texts, const Targets<
 }
 
 template <class T>
-LossResult NetworkRunner<T>::train(const TextRows& texts, const Targets<T>& targets,
-                                   const DropoutKey& dropout, const OptimizerSettings& settings,
-                                   double learning_rate, const FlatParameters<T>& parameters) {
-  const FlushDenormals flush;
-  const LossResult result = differentiate(texts, targets, dropout);
+LossResult NetworkRunner<T>::take_step(const PlannedStep& step, const Targets<T>& targets,
+                                       const DropoutKey& dropout, const OptimizerSettings& settings,
+                                       const FlatParameters<T>& parameters) {
+  const LossResult result = differentiate(step.texts, targets, dropout);
   Stopwatch watch;
   if (std::isfinite(result.loss)) {
     TouchedRows touched;
     if (settings.lazy_embedding) touched = network_.touched_rows(batch_, parameters.gradients);
-    update_parameters(settings, learning_rate, static_cast<std::int64_t>(dropout.step), parameters, touched);
+    update_parameters(settings, step.learning_rate, static_cast<std::int64_t>(dropout.step), parameters,
+                      touched);
   }
   watch.lap(&times_.update);
   return result;
+}
+
+template <class T>
+std::vector<LossResult> NetworkRunner<T>::train(const std::vector<PlannedStep>& steps, double seconds,
+                                                const Targets<T>& targets, const DropoutKey& first,
+                                                const OptimizerSettings& settings,
+                                                const FlatParameters<T>& parameters) {
+  const FlushDenormals flush;
+  const auto start = std::chrono::steady_clock::now();
+  std::vector<LossResult> results;
+  results.reserve(steps.size());
+  DropoutKey dropout = first;
+  for (const PlannedStep& step : steps) {
+    results.push_back(take_step(step, targets, dropout, settings, parameters));
+    ++dropout.step;
+    const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+    if (!std::isfinite(results.back().loss) || elapsed.count() >= seconds) break;
+  }
+  return results;
 }
 
 template class NetworkRunner<float>;

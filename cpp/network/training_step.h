@@ -1,6 +1,8 @@
 // One step of training, and one prediction, in a single call.
 #pragma once
 
+#include <vector>
+
 #include "network/loss.h"
 #include "network/network.h"
 #include "network/optimizer.h"
@@ -12,6 +14,11 @@ struct TextRows {
   TextTable texts;
   const std::int64_t* rows = nullptr;
   std::int64_t n_rows = 0;
+};
+
+struct PlannedStep {
+  TextRows texts;
+  double learning_rate = 0;
 };
 
 // Seconds spent in the parts of all calls so far.
@@ -32,12 +39,17 @@ class NetworkRunner {
   // Loss of the texts before the step, with every parameter's gradient unless the loss is not finite.
   LossResult differentiate(const TextRows& texts, const Targets<T>& targets, const DropoutKey& dropout);
 
-  // The same, and the step; a loss that is not finite leaves the parameters as they were.
-  LossResult train(const TextRows& texts, const Targets<T>& targets, const DropoutKey& dropout,
-                   const OptimizerSettings& settings, double learning_rate,
-                   const FlatParameters<T>& parameters);
+  // A step on each batch in turn, until `seconds` are over or a loss is not finite; that one leaves the
+  // parameters as they were. Returns the losses of the batches it came to, of one at least. `first` is for
+  // the first batch.
+  std::vector<LossResult> train(const std::vector<PlannedStep>& steps, double seconds,
+                                const Targets<T>& targets, const DropoutKey& first,
+                                const OptimizerSettings& settings, const FlatParameters<T>& parameters);
 
  private:
+  LossResult take_step(const PlannedStep& step, const Targets<T>& targets, const DropoutKey& dropout,
+                       const OptimizerSettings& settings, const FlatParameters<T>& parameters);
+
   Network<T> network_;
   PackedTexts batch_;
   PhaseTimes times_;

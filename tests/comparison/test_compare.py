@@ -104,7 +104,7 @@ def test_an_interrupted_comparison_ends_as_if_it_had_not_been(
 
     def stop() -> bool:
         # In the middle of the fifth training, after its first epoch.
-        return len(done) == 7 and len(batches) >= 3
+        return len(done) == 7 and len(batches) >= 2
 
     listener = Listener(
         on_trial=lambda name, trial: (done.append(name), batches.clear()),

@@ -174,7 +174,7 @@ def trained(*, lazy: bool, threads: int, steps: int = 4) -> npt.NDArray[np.float
     network.bind_labels(np.arange(64) % 3)
     native.set_thread_count(threads)
     for step in range(steps):
-        network.train(np.arange(step * 16, step * 16 + 16), learning_rate=0.01, step=step)
+        network.train([np.arange(step * 16, step * 16 + 16)], learning_rates=[0.01], step=step)
     return flat
 
 

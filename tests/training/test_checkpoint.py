@@ -65,6 +65,7 @@ def interrupt_and_resume(
             classes=CLASSES,
             checkpoint_path=path,
             resume_from=state,
+            poll_interval_s=0.0,
             on_batch=lambda _, n_done=n_done: n_done.__setitem__(0, n_done[0] + 1),
             stop_requested=lambda n_done=n_done, stop=stop: n_done[0] >= stop,
         )
@@ -111,6 +112,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
                 classes=CLASSES,
                 checkpoint_path=path,
                 checkpoint_interval_s=interval_s,
+                poll_interval_s=0.0,
                 on_batch=die,
             )
         state = load_checkpoint(path)

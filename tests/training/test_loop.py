@@ -7,7 +7,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from sulsul.batching import EncodedCorpus
+from sulsul.batching import BatchSampler, EncodedCorpus
 from sulsul.errors import SpecificationError, TrainingError
 from sulsul.inference import predict_logits
 from sulsul.model.classifier import Classifier
@@ -165,6 +165,7 @@ def test_interruption_keeps_the_best(
         classes=CLASSES,
         on_epoch=lambda _: best.append(weights(classifier)),
         on_batch=on_batch,
+        poll_interval_s=0.0,
         stop_requested=lambda: how == "stop" and len(reports) == 14,
     )
     assert (result.stopped, len(result.history), result.kept_epoch) == ("interrupted", 1, 1)
@@ -186,6 +187,38 @@ def test_a_loss_that_is_not_a_number_says_where_and_what_to_do(
         classifier.output.bias.fill_(float("nan"))
     with pytest.raises(TrainingError, match=r"loss became nan at epoch 1, batch 1 \(learning rate 0\.02\).*clip_norm"):
         train_classifier(classifier, train, validation, settings(), classes=CLASSES)
+
+
+def test_the_batch_of_such_a_loss_is_named_among_steps_taken_together(
+    make_classifier: Make, train: EncodedCorpus
+) -> None:
+    chosen = settings()
+    sampler = BatchSampler(train.lengths, chosen.batch_size, seed=chosen.seed, bucket=chosen.bucket, shuffle=True)
+    weights = np.ones(len(train), np.float32)
+    weights[sampler.epoch(1)[6][2]] = np.nan
+    weighted = EncodedCorpus(train.token_ids, train.offsets, train.class_ids, weights)
+    with pytest.raises(TrainingError, match="loss became nan at epoch 1, batch 7 "):
+        train_classifier(make_classifier(), weighted, None, chosen, classes=CLASSES, poll_interval_s=60.0)
+
+
+def test_polling_changes_no_bit(make_classifier: Make, train: EncodedCorpus, validation: EncodedCorpus) -> None:
+    ends, reports = [], []
+    for interval_s in (0.0, 60.0):
+        classifier, seen = make_classifier(dropout=0.3), list[BatchReport]()
+        result = train_classifier(
+            classifier,
+            train,
+            validation,
+            settings(schedule="cosine", warmup_steps=3),
+            classes=CLASSES,
+            on_batch=seen.append,
+            poll_interval_s=interval_s,
+        )
+        ends.append((weights(classifier), untimed(result)))
+        reports.append(seen)
+    assert ends[0] == ends[1]
+    assert [report.batch for report in reports[0]] == list(range(1, 11)) * 3
+    assert set(reports[1]) < set(reports[0]) or reports[0] == reports[1]
 
 
 def test_weights_that_overflow_in_the_last_step_are_found(make_classifier: Make, train: EncodedCorpus) -> None:

@@ -290,6 +290,34 @@ def test_the_number_of_threads_changes_no_bit(lazy: bool) -> None:
     assert results[0] == results[1] == results[2]
 
 
+def test_steps_in_one_call_are_steps_one_by_one() -> None:
+    texts, rates = corpus(), [0.1, 0.05, 0.02, 0.01]
+    chosen = settings(optimizer="adam", clip_norm=0.5)
+    layers = (*LAYERS["bilstm"], DropoutLayer(rate=0.4))
+    together, one_by_one = classifier(layers=layers), classifier(layers=layers)
+    rows = list(batches(4))
+    outcomes = NativeStep(together, chosen).run_for(60.0, texts, rows, learning_rates=rates, step=3)
+    step = NativeStep(one_by_one, chosen)
+    assert outcomes == [
+        step.run(texts, batch, learning_rate=rate, step=3 + i)
+        for i, (batch, rate) in enumerate(zip(rows, rates, strict=True))
+    ]
+    assert state_bytes(together) == state_bytes(one_by_one)
+    assert len(NativeStep(together, chosen).run_for(0.0, texts, rows, learning_rates=rates, step=0)) == 1
+
+
+def test_steps_in_one_call_end_at_a_loss_that_is_not_finite() -> None:
+    texts, rows = corpus(), list(np.split(np.arange(40), 5))
+    weights = np.ones(60, np.float32)
+    weights[20] = np.nan
+    texts = EncodedCorpus(texts.token_ids, texts.offsets, texts.class_ids, weights)
+    network, finite = classifier(), classifier()
+    outcomes = NativeStep(network, settings()).run_for(60.0, texts, rows, learning_rates=[0.1] * 5, step=0)
+    assert [np.isfinite(outcome.loss) for outcome in outcomes] == [True, True, False]
+    NativeStep(finite, settings()).run_for(60.0, texts, rows[:2], learning_rates=[0.1] * 2, step=0)
+    assert state_bytes(network) == state_bytes(finite)
+
+
 def test_a_loss_that_is_not_finite_changes_nothing() -> None:
     network = classifier()
     network.output.bias.data[0] = float("nan")

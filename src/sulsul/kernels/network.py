@@ -9,6 +9,7 @@ network keeps a reference to each. Calls on one network run one after another, w
 release the interpreter's lock.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -275,15 +276,37 @@ class Network:
         """
         return Loss(*_call(self._native.differentiate, rows, seed, step))
 
-    def train(self, rows: npt.NDArray[np.int64], *, learning_rate: float, seed: int = 0, step: int = 0) -> Loss:
-        """Take an optimizer step; ``step`` counts those before it. A loss that is not finite changes no parameter.
+    def train(
+        self,
+        batches: list[npt.NDArray[np.int64]],
+        *,
+        learning_rates: list[float],
+        seconds: float = math.inf,
+        seed: int = 0,
+        step: int = 0,
+    ) -> list[Loss]:
+        """Take an optimizer step on each batch in turn, and return the losses of the batches it came to.
+
+        It ends early after ``seconds``, and at a loss that is not finite, which changes no parameter and is the last
+        one returned. There is always one.
+
+        Parameters
+        ----------
+        batches : list of int64 (B,)
+            Texts by their number.
+        learning_rates
+            One for each batch.
+        seconds
+            Time after which no further step is begun.
+        seed, step
+            As :meth:`differentiate`, ``step`` for the first batch: the number of steps before it.
 
         Raises
         ------
         DataError, KernelError
-            As :meth:`predict`.
+            As :meth:`predict`; the batches before the one at fault have been trained on.
         """
-        return Loss(*_call(self._native.train, rows, seed, step, learning_rate))
+        return list(map(Loss._make, _call(self._native.train, batches, learning_rates, seconds, seed, step)))
 
 
 def _call(function: Callable[..., Any], *arguments: object) -> Any:

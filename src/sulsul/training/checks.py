@@ -66,7 +66,9 @@ def check_weights(classifier: Classifier, *, epoch: int, learning_rate: float) -
         Naming the parameter, epoch and learning rate, and what to do.
     """
     for name, parameter in classifier.named_parameters():
-        if not bool(torch.isfinite(parameter.detach()).all()):
+        values = parameter.detach()
+        # A finite sum has finite terms; that of finite terms may overflow.
+        if not (math.isfinite(values.sum().item()) or bool(torch.isfinite(values).all())):
             raise TrainingError(
                 f"The weights {name} stopped being finite numbers at the end of epoch {epoch}{_remedy(learning_rate)}"
             )

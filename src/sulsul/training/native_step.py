@@ -83,6 +83,20 @@ class NativeStep:
 
         Raises
         ------
+        TrainingError, DataError
+            As :meth:`run_for`.
+        """
+        return self.run_for(0.0, corpus, [rows], learning_rates=[learning_rate], step=step)[0]
+
+    def run_for(
+        self, seconds: float, corpus: EncodedCorpus, batches: list[Rows], *, learning_rates: list[float], step: int
+    ) -> list[StepOutcome]:
+        """Take steps on the batches in one call, until ``seconds`` are over or a loss is not finite.
+
+        Such a loss leaves the weights as they were and is that of the last outcome.
+
+        Raises
+        ------
         TrainingError
             If the classifier's parameters have been moved.
         DataError
@@ -92,9 +106,11 @@ class NativeStep:
             raise TrainingError("the classifier was moved to another device or dtype while it was being trained")
         if corpus is not self._corpus:
             self._bind(corpus)
-        loss = self._network.train(rows, learning_rate=learning_rate, seed=self._seed, step=step)
-        self._n_steps = step + 1
-        return StepOutcome(loss.value, loss.n_correct)
+        losses = self._network.train(
+            batches, learning_rates=learning_rates, seconds=seconds, seed=self._seed, step=step
+        )
+        self._n_steps = step + len(losses)
+        return list(map(StepOutcome._make, losses))
 
     def gradients(self, corpus: EncodedCorpus, rows: Rows, *, step: int = 0) -> tuple[float, dict[str, Tensor]]:
         """Return the loss of a batch in training and copies of its gradients by parameter name; nothing moves.

@@ -49,6 +49,14 @@ class StepRunner(Protocol):
     def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
         """Take one step on the labelled texts at ``rows``; ``step`` counts the steps taken before it."""
 
+    def run_for(
+        self, seconds: float, corpus: EncodedCorpus, batches: list[Rows], *, learning_rates: list[float], step: int
+    ) -> list[StepOutcome]:
+        """Take steps on the first of the batches, one at least, and return their outcomes.
+
+        ``step`` is for the first batch. No step is begun once ``seconds`` are over, or after a loss that is not finite.
+        """
+
     def tensors(self) -> dict[str, Tensor]:
         """Return everything remembered between steps apart from the parameters."""
 
@@ -94,6 +102,12 @@ class TorchStep:
                 clip_gradients(self._parameters, self._clip_norm)
             self._take_step(batch, learning_rate, step)
         return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
+
+    def run_for(
+        self, seconds: float, corpus: EncodedCorpus, batches: list[Rows], *, learning_rates: list[float], step: int
+    ) -> list[StepOutcome]:
+        """Take one step, on the first batch: next to it the caller's share in the time is nothing."""
+        return [self.run(corpus, batches[0], learning_rate=learning_rates[0], step=step)]
 
     def _take_step(self, batch: PackedBatch, learning_rate: float, step: int) -> None:
         if self._lazy_table is None:
