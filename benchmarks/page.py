@@ -36,6 +36,7 @@ def render_page(results: dict[str, Any]) -> str:
         _threads(measurements),
         _memory(measurements),
         *(_sweep(measurements, axis) for axis in SWEEPS),
+        _serving(measurements),
     ]
     return "\n".join(part for part in parts if part)
 
@@ -179,3 +180,23 @@ def _sweep(measurements: dict[str, Any], axis: str) -> str:
     return "\n".join(
         [f"## Training step against {axis}, dense: ms\n", f"One LSTM layer, {others}.\n", _table(header, rows)]
     )
+
+
+def _serving(measurements: dict[str, Any]) -> str:
+    found = {int(key.split("/")[1]): measured for key, measured in measurements.items() if key.startswith("serving/")}
+    if not found:
+        return ""
+    rows = []
+    for connections, measured in sorted(found.items()):
+        for server, load in measured["loads"].items():
+            rate, p50, p99 = load["texts_per_s"], load["p50_ms"], load["p99_ms"]
+            spread = f"{rate['median']:,.0f} ({rate['low']:,.0f}–{rate['high']:,.0f})"
+            rows.append([str(connections), server, spread, f"{p50['median']:.1f}", f"{p99['median']:.1f}"])
+    last = found[max(found)]
+    explanation = (
+        f"{last['model']}; {last['source']}. Both servers have one process, one thread of computation and "
+        "uvicorn's fast loop, and must give the same probabilities first. wrk sends from the same machine; each "
+        "connection sends its next text when the answer to the last one has come.\n"
+    )
+    header = ["connections", "server", "texts/s", "p50, ms", "p99, ms"]
+    return "\n".join(["## Serving under load\n", explanation, _table(header, rows)])

@@ -24,6 +24,7 @@ from measuring import (
 )
 from page import render_page
 from peer_process import PEERS, PeerError, PeerPool
+from serving import CONNECTIONS, measure_serving
 from sulsul.files import write_text_atomically
 from workloads import SWEEPS, WORKLOADS
 
@@ -92,7 +93,22 @@ def sweeps(arguments: argparse.Namespace) -> Iterator[Measurement]:
                 yield f"sweeps/{axis}/{value}", measure
 
 
-SECTIONS = {"training": training, "inference": inference, "threads": threads, "memory": memory, "sweeps": sweeps}
+def serving(arguments: argparse.Namespace) -> Iterator[Measurement]:
+    """Yield the servers under load over few and many connections."""
+    effort = arguments.effort
+    for connections in CONNECTIONS:
+        seconds = max(1, round(10 * effort.minimum_s))
+        yield f"serving/{connections}", partial(measure_serving, connections, rounds=effort.rounds, seconds=seconds)
+
+
+SECTIONS = {
+    "training": training,
+    "inference": inference,
+    "threads": threads,
+    "memory": memory,
+    "sweeps": sweeps,
+    "serving": serving,
+}
 
 
 def _peers(arguments: argparse.Namespace, *, trains: bool) -> list[str]:
@@ -102,7 +118,7 @@ def _peers(arguments: argparse.Namespace, *, trains: bool) -> list[str]:
 def merge(results: dict[str, Any], key: str, measured: dict[str, Any], machine: dict[str, Any]) -> None:
     """Put a measurement in its place; peers that were not measured now keep their figures under the same lengths."""
     old = results["measurements"].get(key, {})
-    for quantity in ("timings", "bytes", "versions"):
+    for quantity in ("timings", "bytes", "loads", "versions"):
         if quantity in measured:
             measured[quantity] = {**old.get(quantity, {}), **measured[quantity]}
     measured["commit"], measured["date"] = machine["commit"], machine["date"]
@@ -164,6 +180,10 @@ def main() -> int:
 def _summary(measured: dict[str, Any]) -> str:
     if "bytes" in measured:
         return ", ".join(f"{name} {size / 2**20:.0f} MiB" for name, size in measured["bytes"].items())
+    if "loads" in measured:
+        return ", ".join(
+            f"{name} {load['texts_per_s']['median']:,.0f} texts/s" for name, load in measured["loads"].items()
+        )
     return ", ".join(f"{name} {timing['median'] * 1e3:.3f} ms" for name, timing in measured["timings"].items())
 
 

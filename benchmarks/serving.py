@@ -1,11 +1,10 @@
-"""Measure `sulsul serve` against the same model behind one-by-one FastAPI and torch, under load on loopback.
+"""`sulsul serve` against the same model behind one-by-one FastAPI and torch, under load on loopback.
 
 Both servers run in one process with one thread of computation and uvicorn's fast loop; both must give the same
 probabilities first. The load comes from wrk (Debian's package): each connection sends its next text when the answer to
-the last one has come. The table goes to standard output.
+the last one has come.
 """
 
-import argparse
 import json
 import math
 import os
@@ -19,19 +18,25 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from machine import describe_machine
+from measuring import UnequalOutputError
+from peer_process import PeerError
 from sulsul.bundle import Bundle
+from sulsul.ensemble import Ensemble
 from sulsul.model.classifier import Classifier
 from sulsul.sample import sample_path
 from sulsul.specification import RunSpecification
 from sulsul.text import LabelEncoder, Tokenizer
 
+NAIVE, OURS = "FastAPI + torch, one by one", "sulsul serve"
+CONNECTIONS = (1, 16, 64)
 TOLERANCE = 2e-5
 N_COMPARED = 32
 N_TEXTS = 400
@@ -82,7 +87,7 @@ def make_run(folder: Path) -> list[str]:
     specification = RunSpecification.parse(SPECIFICATION, where="benchmark")
     tokenizer = Tokenizer.fit(sample, specification.text)
     classifier = Classifier(specification.model, vocabulary_size=tokenizer.vocabulary_size, n_classes=2, seed=1)
-    Bundle(classifier, tokenizer, LabelEncoder(("bad", "good")), specification).save(folder)
+    Bundle(Ensemble((classifier,)), tokenizer, LabelEncoder(("bad", "good")), specification).save(folder)
     rng = np.random.default_rng(0)
     lengths = np.clip(rng.lognormal(math.log(6), 0.9, N_TEXTS), 1, 40).astype(int)
     return [" ".join(rng.choice(sample, n)) for n in lengths]
@@ -102,7 +107,7 @@ def served(command: list[str]) -> Iterator[str]:
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"{' '.join(command)} did not start") from None
+                    raise PeerError(f"{' '.join(command)} did not start") from None
                 time.sleep(0.1)
         yield address
     finally:
@@ -128,7 +133,7 @@ def measure(address: str, script: Path, connections: int, seconds: int) -> Load:
         printed = subprocess.run([*command, f"{address}/predict"], capture_output=True, text=True, check=True).stdout
         figures: dict[str, int] = json.loads(printed.split("FIGURES ")[1])
         if figures["errors"]:
-            raise SystemExit(f"{figures['errors']} requests failed")
+            raise PeerError(f"{figures['errors']} requests failed")
         return figures
 
     load(1)
@@ -142,15 +147,23 @@ def free_port() -> str:
         return str(listening.getsockname()[1])
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--connections", type=int, nargs="+", default=[1, 16, 64])
-    arguments = parser.parse_args()
+def measure_serving(connections: int, *, rounds: int, seconds: int) -> dict[str, Any]:
+    """Load both servers in turn over so many connections.
+
+    Returns
+    -------
+    dict
+        Under ``loads`` the median, lowest and highest texts/s, p50 and p99 (ms) of each server over the rounds.
+
+    Raises
+    ------
+    PeerError
+        If wrk is missing, a server does not start or a request fails.
+    UnequalOutputError
+        If the servers' probabilities differ.
+    """
     if shutil.which("wrk") is None:
-        raise SystemExit("wrk is needed: apt-get install wrk")
+        raise PeerError("wrk is needed: apt-get install wrk")
     with TemporaryDirectory() as name:
         folder = Path(name)
         texts = make_run(folder / "run")
@@ -160,17 +173,33 @@ def main() -> None:
         naive = [sys.executable, str(Path(__file__).with_name("naive_server.py")), str(folder / "run"), free_port()]
         ours = [sys.executable, "-m", "sulsul", "serve", str(folder / "run"), "--port", free_port()]
         with served(naive) as naive_address, served(ours) as our_address:
-            addresses = {"FastAPI + torch, one by one": naive_address, "sulsul serve": our_address}
+            addresses = {NAIVE: naive_address, OURS: our_address}
             compare(addresses, texts)
-            loads = {
-                (label, connections): [measure(address, script, connections, arguments.seconds)]
-                for connections in arguments.connections
-                for label, address in addresses.items()
-            }
-            for _ in range(arguments.rounds - 1):
-                for (label, connections), measured in loads.items():
-                    measured.append(measure(addresses[label], script, connections, arguments.seconds))
-    print_table(loads, texts)
+            loads: dict[str, list[Load]] = {label: [] for label in addresses}
+            for _ in range(rounds):
+                for label, address in addresses.items():
+                    loads[label].append(measure(address, script, connections, seconds))
+    return {"loads": {label: summary(measured) for label, measured in loads.items()}, **describe(texts)}
+
+
+def summary(loads: list[Load]) -> dict[str, dict[str, float]]:
+    """Return median, lowest and highest of each quantity."""
+    quantities = {name: [getattr(load, name) for load in loads] for name in ("texts_per_s", "p50_ms", "p99_ms")}
+    return {
+        name: {"median": statistics.median(values), "low": min(values), "high": max(values), "n": len(values)}
+        for name, values in quantities.items()
+    }
+
+
+def describe(texts: list[str]) -> dict[str, Any]:
+    """Return what was served and with what."""
+    words = [len(text.split()) for text in texts]
+    packages = {name: version(name) for name in ("fastapi", "uvicorn", "uvloop", "httptools", "torch")}
+    return {
+        "source": f"texts of {min(words)} to {max(words)} words, {statistics.median(words):g} in the median",
+        "model": "Bidirectional LSTM of 64 units, embedding of 64",
+        "versions": {NAIVE: packages, OURS: packages | {"sulsul": version("sulsul")}},
+    }
 
 
 def compare(addresses: dict[str, str], texts: list[str]) -> None:
@@ -178,24 +207,4 @@ def compare(addresses: dict[str, str], texts: list[str]) -> None:
     answers = [[probabilities(address, text) for text in texts[:N_COMPARED]] for address in addresses.values()]
     difference = np.abs(np.array(answers[0]) - np.array(answers[1])).max()
     if not difference <= TOLERANCE:
-        raise SystemExit(f"the servers' probabilities differ by {difference}")
-
-
-def print_table(loads: dict[tuple[str, int], list[Load]], texts: list[str]) -> None:
-    """Print medians over the rounds as Markdown, and what they were measured on."""
-    machine = describe_machine(threads=1)
-    words = [len(text.split()) for text in texts]
-    print(f"{machine['cpu']}, {machine['cores']} cores shared with the load; load average {machine['load']:.1f};")
-    print(f"commit {machine['commit']}, {machine['date']}. Bidirectional LSTM of 64 units, embedding of 64; texts of")
-    print(f"{min(words)} to {max(words)} words, {statistics.median(words):g} in the median. Medians of the rounds.\n")
-    print("| connections | server | texts/s | p50 (ms) | p99 (ms) |")
-    print("| ---: | --- | ---: | ---: | ---: |")
-    for (label, connections), measured in loads.items():
-        rate = statistics.median(load.texts_per_s for load in measured)
-        p50 = statistics.median(load.p50_ms for load in measured)
-        p99 = statistics.median(load.p99_ms for load in measured)
-        print(f"| {connections} | {label} | {rate:,.0f} | {p50:.1f} | {p99:.1f} |")
-
-
-if __name__ == "__main__":
-    main()
+        raise UnequalOutputError(f"the servers' probabilities differ by {difference}")

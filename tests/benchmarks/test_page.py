@@ -65,3 +65,18 @@ def test_page_compares_with_the_fastest_peer(benchmarks: dict[str, ModuleType]) 
     page = benchmarks["page"].render_page({"measurements": {"training/s0_lstm/dense": measured}})
     row = next(line for line in page.splitlines() if line.startswith("| `s0_lstm`"))
     assert "| 10 (9–12) | 400 (360–480) | 300 (270–360) | **30×** torch.nn, padded |" in row
+
+
+def test_page_shows_the_servers_under_load(benchmarks: dict[str, ModuleType]) -> None:
+    load = {name: timing(median) for name, median in (("texts_per_s", 1000.0), ("p50_ms", 2.0), ("p99_ms", 5.0))}
+    measured = {
+        "loads": {"sulsul serve": load},
+        "model": "Bidirectional LSTM",
+        "source": "texts of 1 to 40 words",
+        "versions": {"sulsul serve": {"uvicorn": "0.54.0"}},
+        "commit": "0123456789",
+        "date": "2026-11-21 10:00 UTC",
+    }
+    page = benchmarks["page"].render_page({"measurements": {"serving/64": measured, "serving/1": measured}})
+    rows = [line for line in page.splitlines() if "sulsul serve" in line]
+    assert rows == [f"| {n} | sulsul serve | 1,000 (900–1,200) | 2.0 | 5.0 |" for n in (1, 64)]
