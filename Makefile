@@ -5,7 +5,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NATIVE  := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt') CMakeLists.txt
 
-.PHONY: demo test check fix setup bench recipes-table results clean
+.PHONY: demo test check fix setup site tour bench recipes-table results clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
@@ -27,11 +27,21 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	find cpp -name '*.cpp' -o -name '*.h' | xargs $(BIN)/clang-format --dry-run -Werror
+	$(MAKE) site
 
 fix: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	find cpp -name '*.cpp' -o -name '*.h' | xargs $(BIN)/clang-format -i
+
+# The documentation, without the network; read it with `python -m http.server -d site`.
+site: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# What the commands of the tour and the cells of the notebook print, printed again.
+tour: $(STAMP)
+	$(BIN)/python scripts/run_tour.py docs/tour.md
+	$(BIN)/python scripts/run_notebook.py docs/from-csv-to-server.ipynb
 
 # BENCH chooses what to measure, for example BENCH="--quick --sections training --workloads s0_lstm"
 bench: $(STAMP)
@@ -44,4 +54,4 @@ results: $(STAMP)
 	$(BIN)/python benchmarks/results.py
 
 clean:
-	rm -rf build $(VENV) dist
+	rm -rf build $(VENV) dist site .cache

@@ -47,16 +47,16 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
 
     Parameters
     ----------
-    cell : {"simple-rnn", "gru", "lstm"}, optional
-        Cell of every recurrent layer; the default recipe says ``lstm``.
+    cell : str, optional
+        Cell of every recurrent layer: ``simple-rnn``, ``gru`` or ``lstm``, which the default recipe says.
     units : int, optional
         Hidden units of every recurrent layer (64).
     num_layers : int, optional
         Number of recurrent layers (1).
     bidirectional : bool, optional
         Whether they also read backwards (True).
-    tokenizer : {"word", "char", "subword", "morpheme"}, optional
-        What a token is (``subword``).
+    tokenizer : str, optional
+        What a token is: ``word``, ``char``, ``subword`` or ``morpheme`` (``subword``).
     vocabulary_size : int, optional
         Number of token ids, reserved ones included (8000).
     epochs : int, optional

@@ -153,10 +153,8 @@ class Network:
 
         Raises
         ------
-        DataError
-            If types are missing or superfluous.
         KernelError
-            If an array has the wrong dtype or layout.
+            If an array has the wrong dtype or layout, or types are missing or superfluous.
         """
         _call(self._native.bind_texts, token_ids, offsets, type_offsets, part_ids)
 
