@@ -89,7 +89,7 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path, trained: 
     def stop() -> bool:
         nonlocal asked
         asked += 1
-        return asked > 4
+        return asked > 1
 
     specification = tiny_specification(source, **SECTIONS)
     run_experiment(specification, tmp_path / "run", command="train", listener=Listener(stop_requested=stop))
