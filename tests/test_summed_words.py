@@ -21,6 +21,7 @@ from sulsul.predictor import Predictor
 from sulsul.serving.batcher import MicroBatcher
 from sulsul.serving.settings import ServingSettings
 from sulsul.training.checkpoint import corpora_fingerprint
+from sulsul.training.history import EpochRecord
 
 SECTIONS: dict[str, dict[str, object]] = {
     "text": {"ngrams": [1, 3]},
@@ -84,15 +85,12 @@ def test_settings_that_older_bundles_lack_are_optional(finished_run: Path, tmp_p
 
 
 def test_an_interrupted_run_ends_as_if_it_had_not_been(tmp_path: Path, trained: tuple[Path, Outcome]) -> None:
-    source, asked = trained[0] / "corpus.csv", 0
-
-    def stop() -> bool:
-        nonlocal asked
-        asked += 1
-        return asked > 1
-
-    specification = tiny_specification(source, **SECTIONS)
-    run_experiment(specification, tmp_path / "run", command="train", listener=Listener(stop_requested=stop))
+    epochs: list[EpochRecord] = []
+    specification = tiny_specification(trained[0] / "corpus.csv", **SECTIONS)
+    listener = Listener(on_epoch=epochs.append, stop_requested=lambda: bool(epochs))
+    outcome = run_experiment(specification, tmp_path / "run", command="train", listener=listener)
+    assert outcome.record.training is not None
+    assert outcome.record.training.stopped == "interrupted"
     run_experiment(specification, tmp_path / "run", command="train", resume=True)
     name = "model.safetensors"
     assert (tmp_path / "run" / name).read_bytes() == (trained[0] / "run" / name).read_bytes()
