@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,14 @@ from sulsul.errors import DataError
 from sulsul.inference import batches_by_length, predict_logits
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
-from sulsul.model.specification import DropoutLayer, EmbeddingInput, ModelSpecification, RecurrentLayer
+from sulsul.model.specification import (
+    DropoutLayer,
+    EmbeddingInput,
+    ModelSpecification,
+    RecurrentLayer,
+    SummedEmbeddingInput,
+)
+from sulsul.text import WordTypes
 
 
 def corpus(lengths: list[int], seed: int = 0) -> EncodedCorpus:
@@ -56,6 +64,25 @@ def test_logits_come_in_the_callers_order(make_classifier: Callable[[], Classifi
     for row in range(6):
         alone = classifier(PackedBatch.from_arrays(collate(texts, np.array([row]))))
         np.testing.assert_allclose(logits[row], alone.detach().numpy()[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("cell", ["simple-rnn", "lstm"])
+def test_summed_words_natively_and_with_torch(cell: str) -> None:
+    rng, n = np.random.default_rng(4), 40
+    offsets = np.cumsum([0, *rng.integers(1, 7, 9)])
+    types = WordTypes(offsets, rng.integers(0, 50, offsets[-1]).astype(np.int32))
+    texts = replace(corpus([int(length) for length in rng.integers(0, 30, n)]), types=types)
+    layers = (RecurrentLayer.model_validate({"kind": cell, "units": 6, "bidirectional": True}),)
+    specification = ModelSpecification(input=SummedEmbeddingInput(size=20, initial_limit=0.5), layers=layers)
+    network, reference = (
+        Classifier(specification, vocabulary_size=50, n_classes=3, backend=backend) for backend in ("native", "torch")
+    )
+    logits = predict_logits(network, texts, 7)
+    np.testing.assert_allclose(logits, predict_logits(reference, texts), rtol=1e-5, atol=1e-5)
+    for row in range(n):
+        assert np.array_equal(predict_logits(network, texts.select(np.array([row])))[0], logits[row])
+    with pytest.raises(DataError, match="a summed embedding reads texts with word types"):
+        predict_logits(network, corpus([2]))
 
 
 def test_no_texts_give_no_logits(make_classifier: Callable[[], Classifier]) -> None:

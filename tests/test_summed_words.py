@@ -18,6 +18,7 @@ from sulsul.evaluating import evaluate_source
 from sulsul.experiment import Listener, Outcome, run_experiment
 from sulsul.explanation import METHODS, explain, explain_corpus
 from sulsul.predictor import Predictor
+from sulsul.report.page import render_report
 from sulsul.serving.batcher import MicroBatcher
 from sulsul.serving.settings import ServingSettings
 from sulsul.training.checkpoint import corpora_fingerprint
@@ -51,6 +52,8 @@ def test_a_saved_run_predicts_and_is_judged_as_it_was(trained: tuple[Path, Outco
     record, _ = evaluate_source(
         predictor, DataSettings(source=str(folder / "corpus.csv"), text=("text",), label="label"), command="evaluate"
     )
+    assert record.text.ngrams == (1, 3)
+    assert "Words read by their n-grams alone" in render_report(record)
     assert record.text.vocabulary_size == predictor.bundle.tokenizer.vocabulary_size
     assert record.model is not None
     assert record.model.layers[0].name == "summed_embedding (SummedEmbedding)"

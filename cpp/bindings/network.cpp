@@ -254,8 +254,8 @@ class PythonNetwork {
   sulsul::TypeTable type_table(const nb::object& type_offsets, const nb::object& part_ids) {
     const bool wanted = network().input().kind == sulsul::InputKind::summed;
     if (type_offsets.is_none() == wanted || part_ids.is_none() == wanted) {
-      refuse(wanted ? "a summed embedding reads texts with type_offsets and part_ids"
-                    : "only a summed embedding reads type_offsets and part_ids");
+      throw std::out_of_range(wanted ? "a summed embedding reads texts with word types"
+                                     : "only a summed embedding reads texts with word types");
     }
     if (!wanted) return {};
     const auto offsets = nb::cast<Ids>(type_offsets, false);

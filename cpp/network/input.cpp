@@ -1,6 +1,7 @@
 #include "network/input.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "network/distinct_ids.h"
@@ -59,38 +60,39 @@ template <class T>
 std::vector<std::int64_t> distinct(const Input<T>& input, const PackedTexts& batch) {
   DistinctIds ids(input.vocabulary_size);
   ids.add(batch.rows(), batch.token_ids());
-  return ids.take();
+  return ids.rising();
 }
 
 }  // namespace
 
 template <class T>
-GradientWriter<T>::GradientWriter(Input<T>& input, std::vector<std::int64_t> rows)
-    : input_(input),
-      before_(std::exchange(input.written_rows, std::move(rows))),
-      clear_all_(std::exchange(input.all_written, false)) {}
-
-template <class T>
-void GradientWriter<T>::clear(std::int64_t first, std::int64_t width) const {
-  T* columns = input_.embedding->gradient + first;
-  const auto clear_row = [&](std::int64_t row) {
-    std::fill(columns + row * input_.size, columns + row * input_.size + width, T(0));
-  };
-  if (clear_all_) {
-    for (std::int64_t row = 0; row < input_.vocabulary_size; ++row) clear_row(row);
+void clear_gradient(Input<T>& input, const std::vector<std::int64_t>& rows) {
+  const std::int64_t size = input.size;
+  T* gradient = input.embedding->gradient;
+  std::vector<std::int64_t> stale;
+  if (std::exchange(input.all_written, false)) {
+    std::fill(gradient, gradient + input.vocabulary_size * size, T(0));
   } else {
-    for (const std::int64_t row : before_) clear_row(row);
+    std::set_difference(input.written_rows.begin(), input.written_rows.end(), rows.begin(), rows.end(),
+                        std::back_inserter(stale));
   }
+  for (const std::int64_t row : stale) std::fill_n(gradient + row * size, size, T(0));
+  input.written_rows = rows;
 }
 
+// Columns are shared among threads, so that every sum runs over the rows in order.
 template <class T>
 void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_rows) {
+  constexpr std::int64_t kSlice = 32;
   const std::int64_t size = input.size, n = pass.batch.rows();
   const std::int64_t* token_ids = pass.batch.token_ids();
-  GradientWriter<T> writer(input, distinct(input, pass.batch));
-  writer.for_columns(n * size, [&](std::int64_t first, std::int64_t width) {
-    step_kernels<T>().scatter_add(n, width, token_ids, d_rows + first, size,
-                                  input.embedding->gradient + first, size);
+  clear_gradient(input, distinct(input, pass.batch));
+  const bool parallel = n * size >= kSerialValues;
+  parallel_for(parallel ? static_cast<int>((size + kSlice - 1) / kSlice) : 1, [&](int task) {
+    const std::int64_t first = task * kSlice, width = parallel ? std::min(kSlice, size - first) : size;
+    T* table = input.embedding->gradient + first;
+    for (const std::int64_t row : input.written_rows) std::fill_n(table + row * size, width, T(0));
+    step_kernels<T>().scatter_add(n, width, token_ids, d_rows + first, size, table, size);
   });
 }
 
@@ -107,10 +109,9 @@ const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts
                           PackedTexts*);                                                        \
   template const T* embedded_rows<T>(const Input<T>&, const Pass&);                             \
   template SequenceInput<T> read_input<T>(const Input<T>&, const Pass&, bool);                  \
+  template void clear_gradient<T>(Input<T>&, const std::vector<std::int64_t>&);                 \
   template void scatter_embedding_gradient<T>(Input<T>&, const Pass&, const T*);                \
   template const std::vector<std::int64_t>& touched_rows<T>(Input<T>&, const PackedTexts&);
-template class GradientWriter<float>;
-template class GradientWriter<double>;
 SULSUL_INSTANTIATE(float)
 SULSUL_INSTANTIATE(double)
 

@@ -17,7 +17,7 @@ struct Input {
   std::int64_t size = 0;              // features per timestep; one-hot: vocabulary_size
   Parameter<T>* embedding = nullptr;  // (vocabulary_size, size)
 
-  // Rows of the embedding's gradient that may be other than zero; where all were written, all may.
+  // Rows of the embedding's gradient that may be other than zero, rising; where all were written, all may.
   std::vector<std::int64_t> written_rows;
   bool all_written = true;
 
@@ -33,43 +33,17 @@ void gather(const Input<T>& input, const TextTable& texts, const std::int64_t* r
 template <class T>
 const T* embedded_rows(const Input<T>& input, const Pass& pass);
 
-// Writes to some rows of an embedding's gradient: what a batch has not touched stays zero without being
-// written again.
+// Clears the rows of the embedding's gradient that the batch before has written and this one will not
+// overwrite. `rows`: those it will overwrite, rising.
 template <class T>
-class GradientWriter {
- public:
-  // `rows`: all that will be written.
-  GradientWriter(Input<T>& input, std::vector<std::int64_t> rows);
-
-  // Clears what was written before and calls f(first, width) for ranges of columns. Columns are shared among
-  // threads, so that every sum runs in the same order; `values`: how many are added.
-  template <class F>
-  void for_columns(std::int64_t values, const F& f) const {
-    constexpr std::int64_t kSlice = 32;
-    const std::int64_t size = input_.size;
-    const auto run = [&](std::int64_t first, std::int64_t width) {
-      clear(first, width);
-      f(first, width);
-    };
-    if (values < kSerialValues) return run(0, size);
-    parallel_for(static_cast<int>((size + kSlice - 1) / kSlice),
-                 [&](int task) { run(task * kSlice, std::min(kSlice, size - task * kSlice)); });
-  }
-
- private:
-  void clear(std::int64_t first, std::int64_t width) const;
-
-  const Input<T>& input_;
-  const std::vector<std::int64_t> before_;
-  const bool clear_all_;
-};
+void clear_gradient(Input<T>& input, const std::vector<std::int64_t>& rows);
 
 // Gradient of the embedding from that of its rows (N, size). Only what was and what is written is touched: of
 // 20,000 rows a batch of texts has perhaps 3,000.
 template <class T>
 void scatter_embedding_gradient(Input<T>& input, const Pass& pass, const T* d_rows);
 
-// The rows of the embedding that the batch of the last backward reads, each once.
+// The rows of the embedding that the batch of the last backward reads, rising.
 template <class T>
 const std::vector<std::int64_t>& touched_rows(Input<T>& input, const PackedTexts& batch);
 

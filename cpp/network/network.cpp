@@ -183,7 +183,7 @@ void Network<T>::sequence_backward(const Pass& pass, const T* d_pooled) {
     d_rows = d_input.rows;
   }
   if (trains_embedding && !folds) scatter_embedding_gradient(read, pass, d_rows);
-  if (trains_embedding && sums_words()) words_.scatter_gradient(input_, pass.batch);
+  if (trains_embedding && sums_words()) words_.scatter_gradient(input_);
 }
 
 template class Network<float>;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "network/prefetch.h"
 #include "runtime/thread_pool.h"
 #include "runtime/workspace.h"
 
@@ -15,6 +16,7 @@ constexpr double kRmspropRho = 0.9;
 constexpr double kAdamBeta1 = 0.9, kAdamBeta2 = 0.999;
 // A task's four arrays stay in the second-level cache between clipping and update.
 constexpr std::int64_t kTaskParameters = 1 << 15;
+constexpr std::int64_t kAhead = 4;  // rows between a fetch and the use
 
 std::int64_t pieces(std::int64_t size, std::int64_t piece) { return (size + piece - 1) / piece; }
 
@@ -36,16 +38,19 @@ class Work {
 
   int n_tasks() const { return static_cast<int>(n_before_ + n_after_ + n_row_tasks_); }
 
-  // Calls f(first, size) for every range of a task.
-  template <class F>
-  void for_ranges(std::int64_t task, const F& f) const {
+  // Calls f(first, size) for every range of a task, and before it fetch(first, size) for rows whose turn
+  // comes soon.
+  template <class F, class Fetch>
+  void for_ranges(std::int64_t task, const F& f, const Fetch& fetch) const {
     if (task < n_before_) return for_piece(task, 0, before_end_, f);
     task -= n_before_;
     if (task < n_after_) return for_piece(task, after_first_, size_, f);
     task -= n_after_;
     const std::int64_t end = std::min(touched_.n_rows, (task + 1) * rows_of_task_);
+    const auto row = [&](std::int64_t i) { return touched_.first + touched_.rows[i] * touched_.row_size; };
     for (std::int64_t i = task * rows_of_task_; i < end; ++i) {
-      f(touched_.first + touched_.rows[i] * touched_.row_size, touched_.row_size);
+      if (i + kAhead < end) fetch(row(i + kAhead), touched_.row_size);
+      f(row(i), touched_.row_size);
     }
   }
 
@@ -68,9 +73,12 @@ double global_norm(const Work& work, const T* gradients) {
   double* sums = scratch.array<double>(n);
   parallel_for(n, [&](int task) {
     sums[task] = 0;
-    work.for_ranges(task, [&](std::int64_t first, std::int64_t size) {
-      sums[task] += update_kernels<T>().sum_of_squares(size, gradients + first);
-    });
+    work.for_ranges(
+        task,
+        [&](std::int64_t first, std::int64_t size) {
+          sums[task] += update_kernels<T>().sum_of_squares(size, gradients + first);
+        },
+        [&](std::int64_t first, std::int64_t size) { prefetch_row<false>(gradients + first, size); });
   });
   double total = 0;
   for (int task = 0; task < n; ++task) total += sums[task];
@@ -129,8 +137,14 @@ void update_parameters(const OptimizerSettings& settings, double learning_rate, 
   }
   const auto update = update_rule<T>(settings);
   parallel_for(work.n_tasks(), [&](int task) {
-    work.for_ranges(task,
-                    [&](std::int64_t first, std::int64_t size) { update(p.range(first, size), factors); });
+    work.for_ranges(
+        task, [&](std::int64_t first, std::int64_t size) { update(p.range(first, size), factors); },
+        [&](std::int64_t first, std::int64_t size) {
+          prefetch_row<true>(p.values + first, size);
+          prefetch_row<false>(p.gradients + first, size);
+          if (p.first) prefetch_row<true>(p.first + first, size);
+          if (p.second) prefetch_row<true>(p.second + first, size);
+        });
   });
 }
 

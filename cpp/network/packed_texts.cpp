@@ -109,9 +109,8 @@ void PackedTexts::number_types() {
   texts_.token_ids = numbers_.data();
 }
 
-void PackedTexts::check_types(std::int64_t vocabulary_size) {
+void PackedTexts::check_types(std::int64_t vocabulary_size) const {
   const TypeTable& table = texts_.types;
-  n_parts_ = 0;
   for (const std::int32_t type : types_) {
     const std::int64_t first = table.offsets[type], end = table.offsets[type + 1];
     if (first < 0 || first > end || end > table.n_part_ids) {
@@ -122,7 +121,6 @@ void PackedTexts::check_types(std::int64_t vocabulary_size) {
       throw std::out_of_range("part id " + std::to_string(static_cast<std::int32_t>(largest)) +
                               " is outside the vocabulary of " + std::to_string(vocabulary_size));
     }
-    n_parts_ += end - first;
   }
 }
 

@@ -60,7 +60,6 @@ class PackedTexts {
 
   // The batch's own types: how many, and the parts of each.
   std::int64_t n_types() const { return static_cast<std::int64_t>(types_.size()); }
-  std::int64_t n_parts() const { return n_parts_; }
   std::int64_t n_parts(std::int64_t i) const {
     return texts_.types.offsets[types_[i] + 1] - texts_.types.offsets[types_[i]];
   }
@@ -75,13 +74,12 @@ class PackedTexts {
   void sort_by_length(const TextTable& texts, const std::int64_t* rows, std::int64_t n_rows);
   void check_ids(const char* where, std::int64_t n_ids) const;
   void number_types();
-  void check_types(std::int64_t vocabulary_size);
+  void check_types(std::int64_t vocabulary_size) const;
   void pack_block(std::int64_t first) const;
 
   TextTable texts_;
   std::vector<std::int64_t> batch_sizes_, offsets_{0}, lengths_, order_, starts_, places_;
   std::vector<std::int32_t> types_, type_numbers_, numbers_;  // type_numbers_: -1 between the calls
-  std::int64_t n_parts_ = 0;
   mutable std::vector<std::int64_t> token_ids_;
   mutable bool packed_ = false;
 };

@@ -17,9 +17,6 @@ struct RowKernels {
   void (*sum_scaled)(std::int64_t n, T a, const T* x, T b, const T* y, T* out);  // out = a x + b y
   // out = the sum of a table's rows `ids`, in their order; a row has `size` values.
   void (*sum_rows)(std::int64_t n, const std::int32_t* ids, std::int64_t size, const T* table, T* out);
-  // Adds `columns` values to each of the rows `ids` of a table.
-  void (*add_to_rows)(std::int64_t n, const std::int32_t* ids, std::int64_t columns, const T* x, T* table,
-                      std::int64_t stride);
   void (*hyperbolic_tangents)(std::int64_t n, T* x);  // in place
 
   // The largest of n token ids; a negative one counts as large.

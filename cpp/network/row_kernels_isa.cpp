@@ -76,15 +76,6 @@ void sum_rows(std::int64_t n, const std::int32_t* ids, std::int64_t size, const 
 }
 
 template <class T>
-void add_to_rows(std::int64_t n, const std::int32_t* ids, std::int64_t columns, const T* __restrict x,
-                 T* __restrict table, std::int64_t stride) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    T* row = table + ids[i] * stride;
-    for (std::int64_t j = 0; j < columns; ++j) row[j] += x[j];
-  }
-}
-
-template <class T>
 void hyperbolic_tangents(std::int64_t n, T* x) {
   using S = Simd<T>;
   std::int64_t i = 0;
@@ -186,7 +177,6 @@ constexpr RowKernels<T> table() {
           &add_scaled<T>,
           &sum_scaled<T>,
           &sum_rows<T>,
-          &add_to_rows<T>,
           &hyperbolic_tangents<T>,
           &largest_id,
           &transpose_ids,

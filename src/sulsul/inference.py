@@ -6,7 +6,7 @@ import torch
 
 from sulsul.batching import EncodedCorpus, collate
 from sulsul.model.classifier import Classifier
-from sulsul.model.native_network import inference_network
+from sulsul.model.native_network import inference_network, type_arrays
 from sulsul.model.packed_batch import PackedBatch
 
 MAX_BATCH_TOKENS = 32_768
@@ -52,8 +52,9 @@ def predict_logits(
     logits = torch.empty((len(encoded), kernel.shape[1]), dtype=kernel.dtype).numpy()
     network = inference_network(classifier)
     if network is not None:
+        types = type_arrays(encoded.types)
         for rows in batches_by_length(encoded.lengths, batch_size, max_batch_tokens):
-            network.predict(encoded.token_ids, encoded.offsets, rows, logits)
+            network.predict(encoded.token_ids, encoded.offsets, rows, logits, **types)
         return logits
     was_training = classifier.training
     classifier.eval()

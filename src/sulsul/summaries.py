@@ -50,6 +50,7 @@ def text_summary(tokenizer: Tokenizer, splits: Mapping[Split, PreparedSplit]) ->
     described = splits.get("train") or next(iter(splits.values()))
     return TextSummary(
         tokenizer=tokenizer.settings.tokenizer,
+        ngrams=tokenizer.settings.ngrams,
         vocabulary_size=tokenizer.vocabulary_size,
         oov_rate={name: split.unknown_share for name, split in splits.items()},
         lengths=summarise_lengths(

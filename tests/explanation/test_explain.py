@@ -9,7 +9,7 @@ from tests.explanation.networks import NETWORKS, encode, random_predictor
 from sulsul import RecurrentTextClassifier
 from sulsul.errors import UsageError
 from sulsul.explanation import METHODS, Method, explain, explain_corpus
-from sulsul.explanation.deletion import without
+from sulsul.explanation.deletion import read_text, without
 from sulsul.explanation.explanation import Explanation, TokenInfluence
 from sulsul.explanation.faithfulness import Attributed, deletion_test
 from sulsul.explanation.rendering import as_html, for_terminal, trust, words_for_terminal
@@ -114,11 +114,8 @@ def test_deletion_keeps_the_length_only_where_texts_are_padded() -> None:
 def test_random_influences_are_no_better_than_chance(trained: Predictor) -> None:
     generator = np.random.default_rng(1)
     texts = [" ".join(generator.permutation([*FILLERS, "훌륭하다"])) for _ in range(30)]
-    encoded = encode(trained, texts)
-    attributed = [
-        Attributed(encoded.token_ids[a:b], generator.normal(size=b - a), np.ones(b - a, dtype=bool), 1)
-        for a, b in zip(encoded.offsets, encoded.offsets[1:], strict=False)
-    ]
+    read = [read_text(trained, text) for text in texts]
+    attributed = [Attributed(text, generator.normal(size=len(text.spans)), 1) for text in read]
     found = deletion_test(trained, attributed)
     assert found is not None
     assert found.interval[0] < 0 < found.interval[1]

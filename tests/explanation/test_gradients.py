@@ -42,7 +42,7 @@ def test_gradient_times_input_is_the_derivative_by_the_scale_of_a_row(
 ) -> None:
     predictor = random_predictor(NETWORKS[name], n_classes=n_classes, multi_label=multi_label)
     encoded, targets = encode(predictor, [TEXT]), np.array([1])
-    found = gradient_times_input(predictor.bundle.classifier, encoded, targets)
+    found = gradient_times_input(predictor.bundle.ensemble, encoded, targets).tokens
     step = FINITE_DIFFERENCE_STEP
     for position, token_id in enumerate(encoded.token_ids.tolist()):
         up, down = (
@@ -56,7 +56,7 @@ def test_integrated_gradients_add_up(name: str) -> None:
     predictor = random_predictor(NETWORKS[name], n_classes=3)
     texts, targets = [TEXT, "", "so so very bad plot"], np.array([0, 1, 2])
     encoded = encode(predictor, texts)
-    found = integrated_gradients(predictor.bundle.classifier, encoded, targets, n_steps=64)
+    found = integrated_gradients(predictor.bundle.ensemble, encoded, targets, n_steps=64).tokens
     sums = np.array([found[a:b].sum() for a, b in zip(encoded.offsets, encoded.offsets[1:], strict=False)])
     zero = scores(with_scaled_rows(predictor, 0.0), texts, targets)
     # Max pooling makes the path piecewise smooth, where the rule errs by the width of one of its 64 steps.
@@ -70,8 +70,12 @@ def test_a_batch_gives_each_text_what_it_gets_alone_and_changes_nothing() -> Non
     before = copy.deepcopy(classifier.state_dict())
     texts = ["so good", "", "정말 정말 나쁘다 plot", "bad"]
     targets = np.array([1, 0, 0, 1])
-    together = gradient_times_input(classifier, encode(predictor, texts), targets)
-    alone = [gradient_times_input(classifier, encode(predictor, [t]), targets[k : k + 1]) for k, t in enumerate(texts)]
+    ensemble = predictor.bundle.ensemble
+    together = gradient_times_input(ensemble, encode(predictor, texts), targets).tokens
+    alone = [
+        gradient_times_input(ensemble, encode(predictor, [text]), targets[row : row + 1]).tokens
+        for row, text in enumerate(texts)
+    ]
     assert together == pytest.approx(np.concatenate(alone), abs=1e-12)
     assert classifier.training
     assert all(torch.equal(before[name], tensor) for name, tensor in classifier.state_dict().items())
@@ -82,4 +86,4 @@ def test_raw_ids_have_no_gradient() -> None:
     model = {"input": {"kind": "raw-ids"}, "layers": [{"kind": "lstm", "units": 2}]}
     predictor = random_predictor(model, text={"pad_to": 4, "max_length": 4})
     with pytest.raises(UsageError, match="occlusion"):
-        gradient_times_input(predictor.bundle.classifier, encode(predictor, ["so good"]), np.array([0]))
+        gradient_times_input(predictor.bundle.ensemble, encode(predictor, ["so good"]), np.array([0]))

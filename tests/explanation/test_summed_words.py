@@ -7,6 +7,7 @@ import pytest
 import torch
 from tests.explanation.networks import random_predictor
 
+from sulsul.ensemble import Ensemble
 from sulsul.explanation.gradients import gradient_times_input, integrated_gradients
 from sulsul.inference import predict_logits
 from sulsul.model.classifier import Classifier
@@ -33,4 +34,5 @@ def test_influences_are_those_of_a_row_for_every_word() -> None:
     classifier = summed.bundle.classifier
     assert predict_logits(classifier, encoded) == pytest.approx(predict_logits(plain, words), abs=1e-12)
     for method in (gradient_times_input, integrated_gradients):
-        assert method(classifier, encoded, targets) == pytest.approx(method(plain, words, targets), abs=1e-12)
+        found = method(summed.bundle.ensemble, encoded, targets).tokens
+        assert found == pytest.approx(method(Ensemble((plain,)), words, targets).tokens, abs=1e-12)

@@ -193,9 +193,9 @@ def test_what_does_not_fit_is_refused() -> None:
     network = summed_network(np.float32)
     bound(network)
     given, logits = texts([4, 2]), np.empty((2, 3), np.float32)
-    with pytest.raises(KernelError, match="reads texts with type_offsets"):
+    with pytest.raises(DataError, match="a summed embedding reads texts with word types"):
         network.bind_texts(given.token_ids, given.offsets)
-    with pytest.raises(KernelError, match="only a summed embedding"):
+    with pytest.raises(DataError, match="only a summed embedding"):
         summed_network(np.float32, summed=False).bind_texts(**given.arguments())
     with pytest.raises(KernelError, match="one element more than there are word types"):
         network.bind_texts(**given._replace(type_offsets=np.zeros(0, np.int64)).arguments())

@@ -24,7 +24,8 @@ def export(
 ) -> None:
     """Write a trained classifier as ONNX, after comparing its logits with ours on DATA or on random token ids.
 
-    The file takes token ids and lengths and gives logits and probabilities; tokenizer.json of RUN makes the ids.
+    The file takes token ids and lengths and gives logits and probabilities; tokenizer.json of RUN makes the ids. Where
+    words are sums of n-grams, it takes each word's parts too.
     """
     from sulsul.errors import UsageError
     from sulsul.export import export_onnx

@@ -45,7 +45,8 @@ class Explanation:
     tokens
         In the order of the text; truncated tokens are absent, for the network did not see them.
     remainder
-        Influence of what is no part of the text: START and PAD.
+        Influence of what is in no token of the text: START and PAD; what only a linear part reads, such as white space,
+        or the end of a text that was cut off for the network.
     faithfulness
         Deletion test of these influences; None if the text has fewer than two tokens, or it was not asked for.
     """

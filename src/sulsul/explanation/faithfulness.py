@@ -7,10 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.evaluation.intervals import Interval, bootstrap_interval
-from sulsul.explanation.deletion import without
-from sulsul.explanation.scores import log_odds_of_arrays
+from sulsul.explanation.deletion import ReadText, log_odds_without
 from sulsul.predictor import Predictor
-from sulsul.text import WordTypes
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.5)
 """Shares of a text's tokens that are deleted, each rounded up."""
@@ -49,11 +47,9 @@ class Faithfulness:
 class Attributed:
     """One text, the influence of each of its tokens, and the class they are about."""
 
-    token_ids: npt.NDArray[np.int32]
+    read: ReadText
     influences: FloatArray
-    is_word: npt.NDArray[np.bool_]
     target: int
-    types: WordTypes | None = None
 
 
 def deletion_test(predictor: Predictor, texts: Sequence[Attributed], *, seed: int = 0) -> Faithfulness | None:
@@ -69,7 +65,7 @@ def deletion_test(predictor: Predictor, texts: Sequence[Attributed], *, seed: in
         Of the random orders and the bootstrap.
     """
     generator = np.random.default_rng(seed)
-    tested = [_drops(predictor, text, generator) for text in texts if text.is_word.sum() >= 2]
+    tested = [_drops(predictor, text, generator) for text in texts if text.read.is_word.sum() >= 2]
     if not tested:
         return None
     drops = np.array([drop for drop, _ in tested])
@@ -86,18 +82,16 @@ def deletion_test(predictor: Predictor, texts: Sequence[Attributed], *, seed: in
 
 def _drops(predictor: Predictor, text: Attributed, generator: np.random.Generator) -> tuple[float, FloatArray]:
     """Return the mean drop by influence, and by each of the random orders, shape (R,)."""
-    words = np.flatnonzero(text.is_word)
+    words = np.flatnonzero(text.read.is_word)
     by_influence = words[np.argsort(-text.influences[words], kind="stable")]
     orders = [by_influence, *(generator.permutation(words) for _ in range(N_RANDOM_ORDERS))]
     n_deleted = [int(np.ceil(fraction * len(words))) for fraction in FRACTIONS]
-    masks = [np.ones(len(text.token_ids), dtype=np.bool_)]
+    masks = [np.ones(len(text.influences), dtype=np.bool_)]
     for order in orders:
         for n in n_deleted:
             mask = masks[0].copy()
             mask[order[:n]] = False
             masks.append(mask)
-    settings, output = predictor.bundle.specification.text, predictor.bundle.classifier.output_kind
-    logits = predictor.logits(without(text.token_ids, masks, settings, text.types))
-    scores = log_odds_of_arrays(logits, np.full(len(masks), text.target), output)
+    scores = log_odds_without(predictor, text.read, masks, text.target)
     drops = scores[0] - scores[1:].reshape(len(orders), len(FRACTIONS)).mean(axis=1)
     return float(drops[0]), drops[1:]

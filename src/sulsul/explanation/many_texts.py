@@ -10,9 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
+from sulsul.ensemble import Ensemble
 from sulsul.errors import UsageError
+from sulsul.explanation.deletion import ReadText
 from sulsul.explanation.faithfulness import Attributed, Faithfulness, deletion_test
-from sulsul.explanation.gradients import gradient_times_input
+from sulsul.explanation.gradients import LinearLogits, gradient_times_input
+from sulsul.explanation.linear_part import LinearPart
 from sulsul.explanation.one_text import class_id_of
 from sulsul.predictor import Predictor
 from sulsul.text.normalisation import normalise
@@ -95,12 +98,36 @@ def explain_corpus(
     encoded = predictor.encode(texts)
     spans = [predictor.bundle.tokenizer.encode_with_spans(text)[1] for text in texts]
     places = [_word_places(text, spans_of_text) for text, spans_of_text in zip(texts, spans, strict=True)]
+    corpus = _Corpus(predictor.bundle.ensemble, texts, encoded, spans)
     words = {}
     for class_id in class_ids:
-        targets_of_texts = np.full(len(texts), class_id)
-        influences = gradient_times_input(predictor.bundle.classifier, encoded, targets_of_texts)
+        influences = corpus.influences(np.full(len(texts), class_id))
         words[predictor.classes[class_id]] = _ranked(places, encoded, influences, n_words, min_texts)
-    return CorpusExplanation(words, len(texts), _tested(predictor, encoded, spans, seed))
+    return CorpusExplanation(words, len(texts), _tested(predictor, corpus, seed))
+
+
+class _Corpus:
+    """Texts as the whole answer reads them."""
+
+    def __init__(
+        self, ensemble: Ensemble, texts: Sequence[str], encoded: EncodedCorpus, spans: Sequence[list[tuple[int, int]]]
+    ) -> None:
+        self.ensemble, self.texts, self.encoded, self.spans = ensemble, list(texts), encoded, spans
+        self._linear = LinearLogits.of(ensemble, self.texts)
+        self._parts = [] if ensemble.linear is None else [LinearPart(ensemble, text) for text in self.texts]
+
+    def read(self, row: int) -> ReadText:
+        return ReadText(self.texts[row], self.encoded.select(np.array([row])), self.spans[row])
+
+    def influences(self, targets: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the influence of every token (N,) on the class of its text."""
+        found = gradient_times_input(self.ensemble, self.encoded, targets, self._linear)
+        influences = found.tokens
+        for part, by_logit, spans, start in zip(
+            self._parts, found.by_logit, self.spans, self.encoded.offsets.tolist(), strict=False
+        ):
+            influences[start : start + len(spans)] += part.influences(by_logit, spans)[0]
+        return influences
 
 
 def _word_places(text: str, spans: Sequence[tuple[int, int]]) -> list[tuple[str, int]]:
@@ -141,22 +168,15 @@ def _ranked(
     return tuple(sorted(found, key=lambda entry: (-entry.mean_influence, entry.word))[:n_words])
 
 
-def _tested(
-    predictor: Predictor, encoded: EncodedCorpus, spans: Sequence[list[tuple[int, int]]], seed: int
-) -> Faithfulness | None:
-    n = min(_TESTED_TEXTS, len(encoded))
-    rows = np.sort(np.random.default_rng(seed).choice(len(encoded), n, replace=False))
-    part = encoded.select(rows)
-    predicted = predictor.probabilities_of_logits(predictor.logits(part)).argmax(axis=1)
-    influences = gradient_times_input(predictor.bundle.classifier, part, predicted)
+def _tested(predictor: Predictor, corpus: _Corpus, seed: int) -> Faithfulness | None:
+    n = min(_TESTED_TEXTS, len(corpus.encoded))
+    rows = np.sort(np.random.default_rng(seed).choice(len(corpus.encoded), n, replace=False))
+    texts = [corpus.texts[row] for row in rows]
+    part = _Corpus(corpus.ensemble, texts, corpus.encoded.select(rows), [corpus.spans[row] for row in rows])
+    predicted = predictor.probabilities_of_logits(predictor.logits(part.encoded, texts)).argmax(axis=1)
+    influences = part.influences(predicted)
+    offsets = part.encoded.offsets
     attributed = [
-        Attributed(
-            part.token_ids[start:end],
-            influences[start:end],
-            np.array([first < last for first, last in spans[row]], dtype=np.bool_),
-            int(target),
-            part.types,
-        )
-        for row, start, end, target in zip(rows, part.offsets[:-1], part.offsets[1:], predicted, strict=True)
+        Attributed(part.read(row), influences[offsets[row] : offsets[row + 1]], int(predicted[row])) for row in range(n)
     ]
     return deletion_test(predictor, attributed, seed=seed)

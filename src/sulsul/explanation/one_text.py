@@ -7,10 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
+from sulsul.ensemble import Ensemble
 from sulsul.errors import UsageError
+from sulsul.explanation.deletion import ReadText, read_text
 from sulsul.explanation.explanation import Explanation, TokenInfluence
 from sulsul.explanation.faithfulness import Attributed, deletion_test
-from sulsul.explanation.gradients import gradient_times_input, integrated_gradients
+from sulsul.explanation.gradients import Gradients, LinearLogits, gradient_times_input, integrated_gradients
+from sulsul.explanation.linear_part import LinearPart
 from sulsul.explanation.occlusion import occlusion
 from sulsul.explanation.scores import log_odds_of_arrays
 from sulsul.predictor import Predictor
@@ -65,14 +68,13 @@ def explain(
     >>> explanation.target, max(explanation.tokens, key=lambda token: token.influence).token
     ('pos', 'good')
     """
-    _, spans = predictor.bundle.tokenizer.encode_with_spans(text)
-    encoded = predictor.encode([text])
-    logits = predictor.logits(encoded)
+    read = read_text(predictor, text)
+    encoded, spans = read.encoded, read.spans
+    logits = predictor.logits(encoded, [text])
     probabilities = predictor.probabilities_of_logits(logits)[0]
     class_id = int(probabilities.argmax()) if target is None else class_id_of(predictor, target)
-    is_word = np.array([start < end for start, end in spans], dtype=np.bool_)
-    influences = attribute(method)(predictor, encoded, is_word, class_id)
-    attributed = Attributed(encoded.token_ids, influences, is_word, class_id, encoded.types)
+    influences, outside = attribute(method)(predictor, read, class_id)
+    attributed = Attributed(read, influences, class_id)
     names = _names(predictor, text, encoded, spans)
     return Explanation(
         text=text,
@@ -85,7 +87,7 @@ def explain(
             for name, (start, end), influence in zip(names, spans, influences, strict=True)
             if start < end
         ),
-        remainder=float(influences[~is_word].sum()),
+        remainder=float(influences[~read.is_word].sum()) + outside,
         faithfulness=deletion_test(predictor, [attributed], seed=seed) if faithfulness else None,
     )
 
@@ -105,11 +107,11 @@ def _names(predictor: Predictor, text: str, encoded: EncodedCorpus, spans: Seque
     ]
 
 
-Attribution = Callable[[Predictor, EncodedCorpus, npt.NDArray[np.bool_], int], npt.NDArray[np.float64]]
+Attribution = Callable[[Predictor, ReadText, int], tuple[npt.NDArray[np.float64], float]]
 
 
 def attribute(method: str) -> Attribution:
-    """Return the function that finds the influences (n,) of the tokens of one text.
+    """Return the function that finds the influences (n,) of the tokens of one text, and of what is in no token.
 
     Raises
     ------
@@ -134,19 +136,24 @@ def class_id_of(predictor: Predictor, target: str) -> int:
     return predictor.classes.index(target)
 
 
-def _gradient(
-    predictor: Predictor, encoded: EncodedCorpus, is_word: npt.NDArray[np.bool_], target: int
-) -> npt.NDArray[np.float64]:
-    return gradient_times_input(predictor.bundle.classifier, encoded, np.array([target]))
+def _gradient(predictor: Predictor, read: ReadText, target: int) -> tuple[npt.NDArray[np.float64], float]:
+    ensemble = predictor.bundle.ensemble
+    linear = LinearLogits.of(ensemble, [read.text])
+    return _with_linear_part(ensemble, read, gradient_times_input(ensemble, read.encoded, np.array([target]), linear))
 
 
-def _integrated(
-    predictor: Predictor, encoded: EncodedCorpus, is_word: npt.NDArray[np.bool_], target: int
-) -> npt.NDArray[np.float64]:
-    return integrated_gradients(predictor.bundle.classifier, encoded, np.array([target]))
+def _integrated(predictor: Predictor, read: ReadText, target: int) -> tuple[npt.NDArray[np.float64], float]:
+    ensemble = predictor.bundle.ensemble
+    linear = LinearLogits.of(ensemble, [read.text])
+    return _with_linear_part(ensemble, read, integrated_gradients(ensemble, read.encoded, np.array([target]), linear))
 
 
-def _occlusion(
-    predictor: Predictor, encoded: EncodedCorpus, is_word: npt.NDArray[np.bool_], target: int
-) -> npt.NDArray[np.float64]:
-    return occlusion(predictor, encoded, is_word, target)
+def _with_linear_part(ensemble: Ensemble, read: ReadText, found: Gradients) -> tuple[npt.NDArray[np.float64], float]:
+    if ensemble.linear is None:
+        return found.tokens, 0.0
+    tokens, outside = LinearPart(ensemble, read.text).influences(found.by_logit[0], read.spans)
+    return found.tokens + tokens, outside
+
+
+def _occlusion(predictor: Predictor, read: ReadText, target: int) -> tuple[npt.NDArray[np.float64], float]:
+    return occlusion(predictor, read, target), 0.0

@@ -153,8 +153,10 @@ class Network:
 
         Raises
         ------
+        DataError
+            If types are missing or superfluous.
         KernelError
-            If an array has the wrong dtype or layout, or types are missing or superfluous.
+            If an array has the wrong dtype or layout.
         """
         _call(self._native.bind_texts, token_ids, offsets, type_offsets, part_ids)
 

@@ -1,6 +1,6 @@
 """A classifier as one network of the extension, for predictions and training steps in a single call."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,6 +12,7 @@ from sulsul.errors import KernelError
 from sulsul.kernels.cell import Cell
 from sulsul.kernels.network import Network
 from sulsul.model.classifier import Classifier
+from sulsul.model.packed_batch import Types
 from sulsul.model.specification import (
     BatchNormLayer,
     DenseLayer,
@@ -20,13 +21,12 @@ from sulsul.model.specification import (
     ModelSpecification,
     OneHotInput,
     RecurrentLayer,
+    SummedEmbeddingInput,
 )
 
 
 def refusal(classifier: Classifier) -> str | None:
-    """Return why the extension cannot run the whole classifier, or None where it can."""
-    if classifier.specification.input.kind == "summed-embedding":
-        return "it has no summed-embedding input"
+    """Return why the extension cannot run the whole classifier, or None where it can: any network on the CPU."""
     kernel = classifier.output.kernel
     if kernel.device.type != "cpu":
         return f"its parameters are on {kernel.device}, not on the CPU"
@@ -72,6 +72,8 @@ def _set_input(network: Network, classifier: Classifier) -> None:
         network.set_embedding_input(
             vocabulary_size=classifier.vocabulary_size, size=settings.size, trainable=settings.trainable
         )
+    elif isinstance(settings, SummedEmbeddingInput):
+        network.set_summed_embedding_input(vocabulary_size=classifier.vocabulary_size, size=settings.size)
     else:
         assert classifier.pad_to is not None
         network.set_raw_ids_input(pad_to=classifier.pad_to)
@@ -83,6 +85,20 @@ def _add_head(network: Network, specification: ModelSpecification) -> None:
             network.add_dense(units=layer.units, activation=layer.activation)
         else:
             network.add_dropout(layer.rate)
+
+
+class TypeArrays(TypedDict):
+    """What a native network is told about word types, beside the texts."""
+
+    type_offsets: npt.NDArray[np.int64] | None
+    part_ids: npt.NDArray[np.int32] | None
+
+
+def type_arrays(types: Types | None) -> TypeArrays:
+    """Return the arguments for texts whose token ids are these types, or rows of an embedding where there are none."""
+    if types is None:
+        return {"type_offsets": None, "part_ids": None}
+    return {"type_offsets": types.offsets, "part_ids": types.part_ids}
 
 
 def tensors_by_name(classifier: Classifier) -> dict[str, Tensor]:

@@ -98,9 +98,13 @@ class LengthSummary(_Frozen):
 
 
 class TextSummary(_Frozen):
-    """How texts became tokens; ``oov_rate`` is the share of unknown tokens per split."""
+    """How texts became tokens; ``oov_rate`` is the share of unknown tokens per split.
+
+    With ``ngrams`` (shortest, longest) these are words outside the vocabulary, which are read by their n-grams.
+    """
 
     tokenizer: str
+    ngrams: tuple[int, int] | None = None
     vocabulary_size: int
     oov_rate: dict[Split, float] = {}
     lengths: LengthSummary | None = None

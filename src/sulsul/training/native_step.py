@@ -12,7 +12,7 @@ from sulsul.batching import EncodedCorpus
 from sulsul.errors import TrainingError
 from sulsul.kernels.network import BLOCK
 from sulsul.model.classifier import Classifier
-from sulsul.model.native_network import build_network, numpy_view, tensors_by_name
+from sulsul.model.native_network import build_network, numpy_view, tensors_by_name, type_arrays
 from sulsul.training.flat_parameters import FlatArray, flatten_parameters
 from sulsul.training.settings import TrainingSettings
 from sulsul.training.step import Rows, StepBackend, StepOutcome
@@ -159,7 +159,7 @@ class NativeStep:
     def _bind(self, corpus: EncodedCorpus) -> None:
         if corpus.class_ids is None:
             raise TrainingError("the texts to train on have no labels; name the label column")
-        self._network.bind_texts(corpus.token_ids, corpus.offsets)
+        self._network.bind_texts(corpus.token_ids, corpus.offsets, **type_arrays(corpus.types))
         self._network.bind_labels(
             corpus.class_ids, class_weights=self._class_weights, sample_weights=corpus.sample_weights
         )

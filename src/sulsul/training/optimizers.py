@@ -150,7 +150,9 @@ def take_lazy_step(
     rows : Tensor, shape (n,), int64
         The rows to update, each once.
     """
-    assert table.grad is not None
+    if table.grad is None:  # no text of the batch has a token
+        take_step(optimizer, learning_rate=learning_rate, step=step)
+        return
     touched = Parameter(table.detach()[rows])
     touched.grad = table.grad[rows]
     remembered = optimizer.state.get(table, {})
