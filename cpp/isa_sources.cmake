@@ -9,7 +9,7 @@
 # of such files (mark them always_inline): the linker keeps one copy of an inline function for the whole program,
 # and it may be the one with AVX-512 in it. The build fails if an object has such a symbol.
 
-set(SULSUL_SANITIZE "" CACHE STRING "Build with a sanitizer: address, undefined or thread")
+set(SULSUL_SANITIZE "" CACHE STRING "Build with sanitizers: address,undefined or thread")
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(SULSUL_ISAS scalar avx2 avx512 amx)
@@ -33,7 +33,8 @@ function(sulsul_object_library name)
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_FUNCTION_LIST_DIR})
   target_compile_options(${name} PRIVATE -O3 -Wall -Wextra)
   if(SULSUL_SANITIZE)
-    target_compile_options(${name} PRIVATE -fsanitize=${SULSUL_SANITIZE} -fno-omit-frame-pointer -g)
+    # -O1: instrumented tiles at -O3 take the compiler minutes a file. Warnings of what instrumentation hides are off.
+    target_compile_options(${name} PRIVATE -O1 -w -fsanitize=${SULSUL_SANITIZE} -fno-omit-frame-pointer -g)
   endif()
 endfunction()
 

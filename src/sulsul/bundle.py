@@ -150,7 +150,7 @@ class Bundle:
             If the folder is not a bundle, a file is missing or altered, or the schema is newer than this version.
         """
         config = read_config(folder)
-        tokenizer_json = _verified_bytes(folder, TOKENIZER_FILE, config).decode("utf-8")
+        tokenizer_json = _verified_text(folder, TOKENIZER_FILE, config)
         specification = config.specification
         if backend is not None:
             specification = specification.with_overrides([f"training.backend={backend}"])
@@ -221,6 +221,13 @@ def _verified_bytes(folder: Path, name: str, config: BundleConfig) -> bytes:
     if len(content) != entry.size_bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
         raise BundleError(f"{folder / name} was altered after it was saved (its SHA-256 differs from {CONFIG_FILE}).")
     return content
+
+
+def _verified_text(folder: Path, name: str, config: BundleConfig) -> str:
+    try:
+        return _verified_bytes(folder, name, config).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BundleError(f"{folder / name} is not UTF-8 (byte {error.start}): not a bundle's.") from None
 
 
 def _verified_tensors(folder: Path, config: BundleConfig) -> dict[str, torch.Tensor]:

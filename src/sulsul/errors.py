@@ -57,6 +57,12 @@ class TrainingError(SulsulError):
     """Training cannot go on: the loss is not a number, or there is nothing to train on."""
 
 
+class InterruptedRunError(TrainingError):
+    """A run was interrupted before it had a result; its state is saved."""
+
+    exit_code = 130
+
+
 class BundleError(SulsulError):
     """A saved classifier is incomplete, altered, or of a version that cannot be read."""
 

@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
 from sulsul.doctor import check_after, check_before, findings_of_run
 from sulsul.ensemble import Ensemble
-from sulsul.errors import OutputError, SulsulError, TrainingError
+from sulsul.errors import InterruptedRunError, OutputError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
-from sulsul.files import output_error, write_text_atomically
+from sulsul.files import is_leftover, output_error, remove_leftovers, write_text_atomically
 from sulsul.findings import Finding
 from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_linear_parts, history_files
 from sulsul.judging import Judgement, judge, judge_parts, mistakes, paired_with_baselines
@@ -30,7 +30,6 @@ from sulsul.summaries import data_summary, model_summary, text_summary
 from sulsul.training import MembersListener, TrainingResult
 from sulsul.training.checkpoint import CHECKPOINT_NAME
 from sulsul.training.history import EpochRecord
-from sulsul.training.members import member_file
 from sulsul.training.run import BatchReport
 
 SPECIFICATION_FILE = "specification.toml"
@@ -77,13 +76,13 @@ def run_experiment(
     specification
         Data, split, text, model and training.
     folder
-        Where the bundle goes. It must not exist, unless ``resume`` finds the checkpoint of this run in it.
+        Where the bundle goes. It must not exist, unless ``resume`` is given.
     command
         The command that repeats the run, for the report.
     baselines
         Whether to fit the linear baselines too.
     resume
-        Continue from the checkpoint in ``folder``.
+        Continue from the checkpoint in ``folder``; from the beginning if the run was killed before its first one.
     listener
         Called while the run goes on.
 
@@ -105,7 +104,7 @@ def run_experiment(
         linear = _fit_linear(specification, data, listener) if specification.wide.kind == "linear" else ()
         fitted = _fit(specification, data, classifier, linear, folder, resume=resume, listener=listener)
         if not fitted.results[0].history:
-            raise TrainingError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
+            raise InterruptedRunError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
         judgements, parts = _judge(specification, data, fitted.ensemble)
         judged_baselines: list[BaselineResult] = []
         if fitted.stopped != "interrupted":
@@ -126,12 +125,25 @@ def run_experiment(
 
 
 def _check_folder(folder: Path, *, resume: bool) -> None:
-    if resume:
-        if not (folder / CHECKPOINT_NAME).exists():
-            state = "is finished" if (folder / CONFIG_FILE).exists() else "holds no checkpoint"
-            raise OutputError(f"{folder} cannot be resumed: it {state}.")
-    elif folder.exists():
-        raise OutputError(f"{folder} exists already; choose another folder, or --resume to continue its run.")
+    """Refuse a folder that cannot take the run, and clear away what a killed writer left in one that can."""
+    if not resume:
+        if folder.exists():
+            raise OutputError(f"{folder} exists already; choose another folder, or --resume to continue its run.")
+        return
+    if not folder.is_dir():
+        raise OutputError(f"{folder} cannot be resumed: there is no such folder; leave --resume out to begin.")
+    finished = (folder / CONFIG_FILE).exists() and not (folder / CHECKPOINT_NAME).exists()
+    if not finished and not (folder / CHECKPOINT_NAME).exists() and not _only_begun(folder):
+        raise OutputError(f"{folder} cannot be resumed: it holds no checkpoint.")
+    remove_leftovers(folder)
+    if finished:
+        _remove_members(folder)
+        raise OutputError(f"{folder} cannot be resumed: it is finished.")
+
+
+def _only_begun(folder: Path) -> bool:
+    """Return whether a folder is what a run leaves that is killed before its first checkpoint."""
+    return folder.is_dir() and all(path.name == SPECIFICATION_FILE or is_leftover(path) for path in folder.iterdir())
 
 
 def _create(folder: Path) -> bool:
@@ -295,5 +307,11 @@ def _save(bundle: Bundle, record: RunRecord, fitted: FittedEnsemble, folder: Pat
     (folder / CONFIG_FILE).unlink(missing_ok=True)
     bundle.save(folder, extra_files={name: text.encode("utf-8") for name, text in files.items()})
     if fitted.stopped != "interrupted":
-        for name in (CHECKPOINT_NAME, *map(member_file, range(len(fitted.results)))):
-            (folder / name).unlink(missing_ok=True)
+        # The checkpoint goes first: without a member's file it would look like that of another run.
+        (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+        _remove_members(folder)
+
+
+def _remove_members(folder: Path) -> None:
+    for path in folder.glob("member-*.safetensors"):
+        path.unlink(missing_ok=True)

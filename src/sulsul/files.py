@@ -13,6 +13,7 @@ from sulsul.errors import OutputError
 _REASONS = {
     errno.ENOSPC: "the disk is full; free some space and repeat the command",
     errno.EDQUOT: "the disk quota is used up; free some space and repeat the command",
+    errno.EFBIG: "it would be larger than the file system or the limit of the shell (ulimit -f) allows",
     errno.EROFS: "the file system is read-only; choose another folder",
     errno.EACCES: "permission was denied; choose another folder",
     errno.EPERM: "permission was denied; choose another folder",
@@ -80,3 +81,30 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files of writers that were killed; none may be writing into ``folder`` now.
+
+    Raises
+    ------
+    OutputError
+        If one cannot be removed.
+    """
+    try:
+        for path in folder.iterdir():
+            if is_leftover(path):
+                path.unlink()
+    except OSError as error:
+        raise output_error(folder, error) from error
+
+
+def is_leftover(path: Path) -> bool:
+    """Return whether a file has the name of a temporary file of :func:`replacing`.
+
+    Examples
+    --------
+    >>> is_leftover(Path("run/.config.json.k3_v0x2a.tmp")), is_leftover(Path("run/config.json"))
+    (True, False)
+    """
+    return path.name.startswith(".") and path.suffix == ".tmp"

@@ -269,9 +269,9 @@ def test_headers_that_lie_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sulsul.corpora.array_archive._LARGEST_MEMBER_BYTES", 1000)
+    monkeypatch.setattr("sulsul.corpora.array_archive._LARGEST_BYTES", 1000)
     np.savez_compressed(tmp_path / "t.npz", x=np.zeros((1000, 1000), dtype=int), y=np.zeros(1000))
-    with pytest.raises(DataError, match=r"array 'x': 8000128 bytes unpacked; more than 1000 is refused"):
+    with pytest.raises(DataError, match=r"8008256 bytes unpacked; more than 1000 is refused"):
         read_corpus(DataSettings(source=str(tmp_path / "t.npz")))
 
 

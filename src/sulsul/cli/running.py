@@ -1,5 +1,6 @@
 """Running one specification from the command line: progress, the printed result, Ctrl-C."""
 
+import os
 import shlex
 import sys
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
         raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
     folder = output or new_folder(specification.name)
     progress_console = Console(stderr=True)
-    with TrainingProgress(progress_console) as progress, StopOnSignal() as stop:
+    with TrainingProgress(progress_console) as progress, StopOnSignal(_say_stopping) as stop:
         outcome = run_experiment(
             specification,
             folder,
@@ -67,9 +68,16 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
     console.print(f"run: {folder}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
     if outcome.interrupted:
         progress_console.print(
-            f"interrupted: the best epoch so far was kept; continue with -o {folder} --resume.", highlight=False
+            f"interrupted: the best epoch so far was kept; continue with -o {folder} --resume.",
+            highlight=False,
+            soft_wrap=True,
         )
         raise SystemExit(130)
+
+
+def _say_stopping() -> None:
+    # The handler of a signal may run in the middle of another print; one system call cannot get in its way.
+    os.write(2, b"\nstopping at the next step and saving the state; once more: stop at once\n")
 
 
 def _print_prepared(console: "Console", data: "PreparedData", classifier: "Classifier") -> None:

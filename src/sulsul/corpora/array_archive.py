@@ -6,8 +6,12 @@ given; every other name is refused. Nothing of NumPy itself is called with value
 """
 
 import io
+import lzma
 import pickle
+import tokenize
+import warnings
 import zipfile
+import zlib
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -18,8 +22,8 @@ from numpy.lib import format as npy_format
 from sulsul.corpora.pickle_gate import refused_opcode
 from sulsul.errors import DataError
 
-# A member larger than this (unpacked) is refused: Keras's own IMDB archive is 60 MB unpacked.
-_LARGEST_MEMBER_BYTES = 2 << 30
+# An archive larger than this (unpacked) is refused: Keras's own IMDB archive is 60 MB unpacked.
+_LARGEST_BYTES = 2 << 30
 _LARGEST_HEADER_BYTES = 10_000
 
 # `_read_array_header` accepts pickles only if told so; these read the header alone.
@@ -143,29 +147,41 @@ def read_archive(path: Path) -> dict[str, Member]:
     Raises
     ------
     DataError
-        If it is no `.npz`, a member is damaged or larger than 2 GiB, or a pickle asks for anything but lists,
+        If it is no `.npz`, a member is damaged, all unpack to more than 2 GiB, or a pickle asks for anything but lists,
         integers and array reconstruction.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return {
-                member.filename.removesuffix(".npy"): _read_member(archive, member, path)
-                for member in archive.infolist()
-                if member.filename.endswith(".npy")
-            }
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            _check_sizes(members, path)
+            return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in members}
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+    ) as error:
         raise DataError(f"{path} is no readable .npz archive ({error}).") from error
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], path: Path) -> None:
+    """Refuse what is too large before any of it is unpacked; the archive reader gives no more than was announced."""
+    total = sum(member.file_size for member in members)
+    if total > _LARGEST_BYTES:
+        raise DataError(f"{path}: {total} bytes unpacked; more than {_LARGEST_BYTES} is refused.")
 
 
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> Member:
     name = f"{path}, array {member.filename.removesuffix('.npy')!r}"
-    if member.file_size > _LARGEST_MEMBER_BYTES:
-        raise DataError(f"{name}: {member.file_size} bytes unpacked; more than {_LARGEST_MEMBER_BYTES} is refused.")
     with archive.open(member) as file:
         try:
             version = npy_format.read_magic(file)
-            shape, _, dtype = _HEADERS[version](file, max_header_size=_LARGEST_HEADER_BYTES)
-        except (ValueError, KeyError, TypeError, SyntaxError) as error:
+            with warnings.catch_warnings(action="ignore", category=UserWarning):  # of archives that Python 2 wrote
+                shape, _, dtype = _HEADERS[version](file, max_header_size=_LARGEST_HEADER_BYTES)
+        except (ValueError, KeyError, TypeError, SyntaxError, RecursionError, tokenize.TokenError) as error:
             raise DataError(f"{name}: no NumPy array ({error}).") from error
         if dtype.hasobject:
             return _unpickle(file, shape, name)

@@ -1,7 +1,6 @@
 """Recognising the encoding of a text file from samples, and decoding it block by block."""
 
 import codecs
-import gzip
 import io
 import itertools
 import os
@@ -9,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
+from sulsul.corpora.gzip_text import GzipText
 from sulsul.errors import DataError, EncodingError, UsageError
 
 _SAMPLE_BYTES = 1 << 18
@@ -25,8 +25,8 @@ _KOREAN = {"euc_kr", "ks_c_5601_1987", "korean", "johab_949"}
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """Open a file for reading bytes; ``.gz`` is decompressed on the way."""
-    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+    """Open a file for reading bytes; ``.gz`` is decompressed on the way, see :class:`GzipText`."""
+    return cast(BinaryIO, GzipText(path)) if path.suffix == ".gz" else path.open("rb")
 
 
 def named_encoding(name: str) -> str:

@@ -64,7 +64,7 @@ def read_model(text: str, kind: str) -> dict[str, Any]:
     try:
         model = json.loads(text)["model"]
         found, vocabulary = model["type"], model["vocab"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise TokenizerError(
             f"tokenizer.json is not a tokenizer file ({error!r}). Restore it or train again."
         ) from error

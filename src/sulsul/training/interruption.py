@@ -1,6 +1,7 @@
 """Ctrl-C and SIGTERM as a request to stop at the next batch."""
 
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Self
 
@@ -11,6 +12,11 @@ class StopOnSignal:
     A context manager for the main thread; the object is what ``train_classifier(stop_requested=…)`` asks. On leaving,
     the handlers there were before are back.
 
+    Parameters
+    ----------
+    on_first
+        Called, within the signal's handler, when the first signal comes.
+
     Examples
     --------
     >>> with StopOnSignal() as stop:
@@ -20,7 +26,8 @@ class StopOnSignal:
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self) -> None:
+    def __init__(self, on_first: Callable[[], object] = lambda: None) -> None:
+        self._on_first = on_first
         self._received: signal.Signals | None = None
         self._previous: dict[signal.Signals, signal._HANDLER] = {}
 
@@ -47,3 +54,4 @@ class StopOnSignal:
         if self._received is not None:
             raise KeyboardInterrupt
         self._received = signal.Signals(number)
+        self._on_first()

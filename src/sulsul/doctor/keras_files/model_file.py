@@ -1,8 +1,10 @@
 """What a Keras model file says of its layers, output and training, without Keras and without running anything."""
 
 import json
+import lzma
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +12,11 @@ from typing import Any
 
 from sulsul.errors import BundleError
 
-_LARGEST_DESCRIPTION_BYTES = 64 << 20
+# Parsed, nested lists take some twenty times the memory of their text.
+_LARGEST_DESCRIPTION_BYTES = 16 << 20
+_LARGEST_SIZE = 2**31 - 1
+_SHAPES = ("batch_shape", "batch_input_shape", "target_shape")
+_SIZES = ("units", "input_dim")
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
 RECURRENT = frozenset({"SimpleRNN", "GRU", "LSTM"})
@@ -90,7 +96,7 @@ class KerasModel:
             if layer.kind in ("Activation", "Softmax") and activation is None:
                 activation = "softmax" if layer.kind == "Softmax" else _word(layer.settings.get("activation"))
             elif layer.kind == "Dense":
-                return int(layer.settings["units"]), activation or _word(layer.settings.get("activation")) or "linear"
+                return layer.settings["units"], activation or _word(layer.settings.get("activation")) or "linear"
         return None
 
 
@@ -139,7 +145,15 @@ def _from_archive(path: Path) -> dict[str, Any]:
             return _parsed(archive.read("config.json"), path)
     except KeyError:
         raise BundleError(f"{path} is an archive without config.json: not a Keras model.") from None
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+    ) as error:
         raise BundleError(f"{path} is no readable .keras archive ({error}).") from None
 
 
@@ -172,21 +186,53 @@ def _parsed(text: bytes | str, path: Path) -> dict[str, Any]:
 
 def _layers(config: dict[str, Any]) -> Iterator[KerasLayer]:
     """Yield the layers of a model, those of models inside it included, in the order of the file."""
-    for layer in config["config"]["layers"]:
-        settings = layer["config"]
+    for layer in map(_object, _list(_object(config["config"])["layers"])):
+        settings = _object(layer["config"])
         if "layers" in settings:
             yield from _layers(layer)
             continue
         inner = settings.get("layer")
         masked = "mask" in json.dumps([node.get("kwargs", {}) for node in _nodes(layer)])
         if isinstance(inner, dict):
-            yield KerasLayer(str(inner["class_name"]), str(layer["class_name"]), dict(inner["config"]), masked)
+            wrapper, layer, settings = str(layer["class_name"]), inner, _object(inner["config"])
         else:
-            yield KerasLayer(str(layer["class_name"]), None, dict(settings), masked)
+            wrapper = None
+        yield KerasLayer(str(layer["class_name"]), wrapper, _checked(str(layer["class_name"]), settings), masked)
+
+
+def _object(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{str(value)[:40]!r} where an object is expected")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{str(value)[:40]!r} where a list is expected")
+    return value
+
+
+def _checked(kind: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer's settings after checking the sizes and shapes that the doctor reads."""
+    for name in _SHAPES:
+        if settings.get(name) is not None and not all(size is None or _is_size(size) for size in _list(settings[name])):
+            raise ValueError(f"{kind}: {name} holds something that is no size")
+    for name in _SIZES:
+        if settings.get(name) is not None and not _is_size(settings[name]):
+            raise ValueError(f"{kind}: {name} is {str(settings[name])[:40]!r}")
+    if kind == "Dense" and settings.get("units") is None:
+        raise ValueError("Dense without units")
+    return dict(settings)
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int and 0 <= value <= _LARGEST_SIZE
 
 
 def _nodes(layer: dict[str, Any]) -> list[dict[str, Any]]:
-    nodes = layer.get("inbound_nodes") or []
+    nodes = layer.get("inbound_nodes")
+    if not isinstance(nodes, list):
+        return []
     return [node for node in nodes if isinstance(node, dict) and _mask_is_given(node)]
 
 
@@ -197,15 +243,20 @@ def _mask_is_given(node: dict[str, Any]) -> bool:
 def _compiled(config: dict[str, Any]) -> dict[str, Any]:
     loss, optimizer = config.get("loss"), config.get("optimizer") or config.get("optimizer_config")
     settings = loss.get("config", {}) if isinstance(loss, dict) else {}
-    known = optimizer.get("config", {}) if isinstance(optimizer, dict) else {}
+    known = optimizer.get("config") if isinstance(optimizer, dict) else None
+    known = known if isinstance(known, dict) else {}
     rate = known.get("learning_rate")
     return {
         "loss": _snake(loss.get("class_name")) if isinstance(loss, dict) else _snake(loss),
         "from_logits": bool(isinstance(settings, dict) and settings.get("from_logits")),
-        "optimizer": optimizer.get("class_name") if isinstance(optimizer, dict) else _word(optimizer),
-        "learning_rate": float(rate) if isinstance(rate, int | float) else None,
+        "optimizer": _name(optimizer.get("class_name") if isinstance(optimizer, dict) else optimizer),
+        "learning_rate": float(rate) if isinstance(rate, int | float) and abs(rate) <= _LARGEST_SIZE else None,
         "clips_gradients": any(known.get(key) for key in ("clipnorm", "global_clipnorm", "clipvalue")),
     }
+
+
+def _name(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _snake(name: object) -> str | None:
