@@ -1,15 +1,22 @@
+import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from tests.export.networks import ragged, random_predictor
+from tests.trained import tiny_run
 
 from sulsul.batching import EncodedCorpus
+from sulsul.ensemble import Ensemble
 from sulsul.errors import OutputError, UsageError
+from sulsul.evaluation.blending import Blend
 from sulsul.export import OPSET, export_onnx
+from sulsul.export.onnx_runtime import logits_in_onnx_runtime
 from sulsul.predictor import Predictor
 
 EMBEDDING = {"kind": "embedding", "size": 5}
@@ -166,3 +173,47 @@ def test_words_that_are_sums(text: dict[str, object], tmp_path: Path) -> None:
     assert not export_onnx(predictor, tmp_path / "model.onnx").real_texts
     small = export_onnx(predictor, tmp_path / "small.onnx", texts=encoded(predictor, ragged()), int8=True)
     assert 0.0 < small.max_abs_error < 0.1
+
+
+def several(predictor: Predictor, n_members: int, temperature: float) -> Predictor:
+    """Return the classifier with further networks of other weights."""
+    first = predictor.bundle.classifier
+    members = [first]
+    for number in range(1, n_members):
+        member = copy.deepcopy(first)
+        with torch.no_grad():
+            for parameter in member.parameters():
+                parameter *= 1.0 - 0.4 * number
+        members.append(member)
+    ensemble = Ensemble(tuple(members), blend=Blend(temperature=temperature))
+    return Predictor(replace(predictor.bundle, ensemble=ensemble))
+
+
+@pytest.mark.parametrize(("n_members", "temperature"), [(1, 2.0), (3, 1.0), (2, 0.7)])
+def test_networks_and_temperature_are_one_graph(tmp_path: Path, n_members: int, temperature: float) -> None:
+    predictor = several(random_predictor(model=NETWORKS["stacked"]), n_members, temperature)
+    texts = encoded(predictor, ragged())
+    report = export_onnx(predictor, tmp_path / "model.onnx", texts=texts)
+    assert report.n_same_answers == len(texts)
+    given = logits_in_onnx_runtime((tmp_path / "model.onnx").read_bytes(), texts)
+    np.testing.assert_allclose(given, predictor.logits(texts), atol=1e-5)
+    only = several(random_predictor(model=NETWORKS["stacked"]), 1, 1.0)
+    assert not np.allclose(given, only.logits(texts), atol=1e-3)
+
+
+def test_a_linear_part_is_refused_or_left_out_and_measured(tmp_path: Path) -> None:
+    outcome = tiny_run(tmp_path, ensemble={"members": 2}, wide={"kind": "linear"})
+    predictor = Predictor(outcome.bundle)
+    file = tmp_path / "model.onnx"
+    with pytest.raises(UsageError, match="--recurrent-only"):
+        export_onnx(predictor, file)
+    with pytest.raises(UsageError, match="labelled DATA"):
+        export_onnx(predictor, file, recurrent_only=True)
+    assert not file.exists()
+    split = outcome.data.splits["test"].encoded
+    strings = outcome.data.texts("test")
+    report = export_onnx(predictor, file, texts=split, strings=strings, recurrent_only=True)
+    assert outcome.record.answer is not None
+    alone = next(part for part in outcome.record.answer.parts if part.kind == "recurrent")
+    assert report.exported_accuracy == pytest.approx(alone.accuracy)
+    assert report.whole_accuracy == pytest.approx(outcome.record.answer.whole.accuracy)

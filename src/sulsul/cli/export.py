@@ -18,6 +18,9 @@ def export(
     int8: Annotated[
         bool, typer.Option("--int8", help="Store weights as int8; DATA shows what that costs in accuracy.")
     ] = False,
+    recurrent_only: Annotated[
+        bool, typer.Option("--recurrent-only", help="Leave out a linear part; DATA shows what that costs.")
+    ] = False,
     text: TextOption = None,
     label: LabelOption = None,
     encoding: EncodingOption = None,
@@ -36,7 +39,7 @@ def export(
     if int8 and data is None:
         raise UsageError("--int8 changes answers: name labelled DATA on which the change can be measured.")
     predictor = Predictor.load(run)
-    texts = None
+    texts, strings = None, None
     if data is not None:
         import numpy as np
 
@@ -49,7 +52,9 @@ def export(
         corpus = read_corpus(specification.data.model_copy(update={"format": "auto", "limit": None}))
         bundle = predictor.bundle
         texts = encode_rows(corpus, np.arange(len(corpus)), bundle.tokenizer, bundle.labels).encoded
-    typer.echo(_rendered(export_onnx(predictor, onnx, texts=texts, int8=int8)))
+        strings = corpus.texts
+    report = export_onnx(predictor, onnx, texts=texts, strings=strings, int8=int8, recurrent_only=recurrent_only)
+    typer.echo(_rendered(report))
 
 
 def _rendered(report: "ExportReport") -> str:
@@ -62,4 +67,10 @@ def _rendered(report: "ExportReport") -> str:
     if report.accuracy is not None and report.exported_accuracy is not None:
         change = 100 * (report.exported_accuracy - report.accuracy)
         lines.append(f"accuracy {report.exported_accuracy:.4f}, before {report.accuracy:.4f} ({change:+.2f} points)")
+    if report.whole_accuracy is not None and report.exported_accuracy is not None:
+        change = 100 * (report.exported_accuracy - report.whole_accuracy)
+        lines.append(
+            f"without its linear part: accuracy {report.exported_accuracy:.4f}, with it {report.whole_accuracy:.4f} "
+            f"({change:+.2f} points); the probabilities are not calibrated"
+        )
     return "\n".join(lines)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.batching import EncodedCorpus
-from sulsul.inference import predict_logits
+from sulsul.ensemble import Ensemble
 from sulsul.model.classifier import Classifier
 from sulsul.text import WordTypes
 
@@ -16,13 +16,14 @@ N_RANDOM_TYPES = 500
 MOST_RANDOM_PARTS = 30
 
 
-def exact_logits(classifier: Classifier, encoded: EncodedCorpus) -> npt.NDArray[np.float64]:
-    """Return our logits (B, L) computed in float64.
+def exact_logits(ensemble: Ensemble, encoded: EncodedCorpus, temperature: float) -> npt.NDArray[np.float64]:
+    """Return the logits (B, L) of our networks, computed in float64 and divided by a temperature.
 
     So a difference is the exported network's alone: in float32 ours depend on the processor (products on AMX are good
     to 5e-5), and two float32 computations may be on either side of the truth.
     """
-    return np.asarray(predict_logits(copy.deepcopy(classifier).double(), encoded), dtype=np.float64)
+    exact = Ensemble(tuple(copy.deepcopy(member).double() for member in ensemble.members))
+    return np.asarray(exact.recurrent_logits(encoded) / temperature, dtype=np.float64)
 
 
 def random_texts(classifier: Classifier, seed: int = 0) -> EncodedCorpus:
