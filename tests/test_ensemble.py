@@ -11,8 +11,10 @@ import pytest
 from tests.trained import tiny_run, tiny_specification, write_corpus
 
 from sulsul.bundle import CONFIG_FILE, LINEAR_FILE, Bundle
+from sulsul.doctor.sources import examine_run_folder
 from sulsul.ensemble import Ensemble, fit_to_output, mean_logits
 from sulsul.errors import BundleError, SpecificationError, TrainingError
+from sulsul.evaluating import evaluate_source
 from sulsul.experiment import Listener, Outcome, run_experiment
 from sulsul.predictor import Predictor
 
@@ -215,3 +217,15 @@ def test_label_sets(tmp_path: Path) -> None:
 
 
 _SETS = (("red", "warm"), ("blue", "cold"), ("purple", "warm|cold"), ("grey", "cold"))
+
+
+def test_evaluate_judges_the_parts_too(whole: tuple[Outcome, Path]) -> None:
+    settings = whole[0].bundle.specification.data
+    record, judgement = evaluate_source(Predictor.load(whole[1]), settings, command="sulsul evaluate")
+    assert record.answer is not None
+    assert record.answer.whole.accuracy == judgement.evaluation.accuracy
+    assert record.answer.n_members == 2
+    diagnosis = examine_run_folder(whole[1], thorough=False)
+    assert all(
+        "The network" not in finding.what for finding in diagnosis.findings if finding.check == "linear-baseline"
+    )

@@ -78,5 +78,19 @@ def test_jupyter_gets_one_output_that_is_redrawn(monkeypatch: pytest.MonkeyPatch
     assert drawn[-1][1].startswith("epoch 2/4 · loss 0.5000")
 
 
+def test_members_are_numbered_and_the_later_ones_are_in_the_estimate() -> None:
+    console = Console(file=io.StringIO(), width=200)
+    with TrainingProgress(console) as progress:
+        progress.on_member(1, 3)
+        progress._started_s -= 10.0
+        progress.on_batch(report(1, 1))
+        progress.on_epoch(RECORD)
+    assert isinstance(console.file, io.StringIO)
+    line = console.file.getvalue()
+    assert line.startswith("member 2/3 · epoch")
+    # One batch of ten took 10 s: 79 are left of two members with four epochs of ten batches each.
+    assert "at most 0:13:1" in line
+
+
 def test_nothing_is_printed_before_the_first_report() -> None:
     assert TrainingProgress(Console(file=io.StringIO()))._estimate() == ""
