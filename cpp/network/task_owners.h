@@ -8,14 +8,14 @@
 
 namespace sulsul {
 
-// Tasks move between the cores otherwise: which thread a pool gives a task to is left to chance. A backward pass over
-// 200 kB of states that another core wrote was not faster on two threads than on one.
+// Tasks move between the cores otherwise: which thread a pool gives a task to is left to chance. A backward
+// pass over 200 kB of states that another core wrote was not faster on two threads than on one.
 class TaskOwners {
  public:
   static constexpr int kMostTasks = 8;
 
-  // Runs f(task) for 0 … n_tasks-1, each once, like parallel_for; every thread begins with tasks that were its own
-  // the last time.
+  // Runs f(task) for 0 … n_tasks-1, each once, like parallel_for; every thread begins with tasks that were
+  // its own the last time.
   template <class F>
   void run(int n_tasks, const F& f) {
     for (int task = 0; task < n_tasks; ++task) taken_[task].store(false, std::memory_order_relaxed);

@@ -63,15 +63,24 @@ def clean(evidence_of):
     return evidence_of(clean_rows(1000))
 
 
+PLAIN = ("text.ngrams=none", "model.input.kind=embedding", "text.tokenizer=subword", "text.vocabulary_size=8000")
+"""The default recipe with the input that most checks are about."""
+
+
+def plain(recipe):
+    specification = load_recipe(recipe)
+    return specification.with_overrides(PLAIN) if recipe == "default" else specification
+
+
 @pytest.fixture
 def setup_of(tmp_path):
-    """Return a function that prepares rows as a run of the default recipe with overrides would."""
+    """Return a function that prepares rows as a run of a recipe with overrides would; ``default`` on plain inputs."""
 
     def build(rows, *overrides, recipe="default", untrained=True):
         path = tmp_path / "setup.csv"
         pl.DataFrame(rows, schema=["text", "label"], orient="row").write_csv(path)
         small = ("model.units=8", "model.input.size=8", "training.backend=torch", f'data.source="{path}"')
-        specification = load_recipe(recipe).with_overrides((*small, *overrides))
+        specification = plain(recipe).with_overrides((*small, *overrides))
         data = prepare(specification)
         classifier = build_classifier(specification, data) if untrained else None
         return SetupEvidence(specification, data, classifier)
@@ -84,6 +93,6 @@ def settings_of():
     """Return a function that makes evidence of settings alone."""
 
     def build(*overrides, recipe="default"):
-        return SetupEvidence(load_recipe(recipe).with_overrides(overrides))
+        return SetupEvidence(plain(recipe).with_overrides(overrides))
 
     return build

@@ -12,7 +12,15 @@ from sulsul.preparation import prepare
 from sulsul.recipes import load_recipe
 from sulsul.text import TextSettings
 
-SMALL = ("text.tokenizer=word", "model.units=4", "model.input.size=4", "training.epochs=1", "training.threads=1")
+SMALL = (
+    "text.tokenizer=word",
+    "text.ngrams=none",
+    "model.input.kind=embedding",
+    "model.units=4",
+    "model.input.size=4",
+    "training.epochs=1",
+    "training.threads=1",
+)
 
 
 def write(path, rows):
