@@ -2,6 +2,7 @@ import pytest
 
 from sulsul.errors import SpecificationError
 from sulsul.model.specification import SummedEmbeddingInput
+from sulsul.recipes import load_recipe
 from sulsul.specification import Notebook, RunSpecification
 
 
@@ -61,3 +62,9 @@ def test_ngrams_and_a_summed_embedding_go_together() -> None:
     for alone in (both[:2], both[2:]):
         with pytest.raises(SpecificationError, match=r"text\.ngrams"):
             RunSpecification().with_overrides(alone)
+
+
+def test_another_tokenizer_leaves_the_ngrams_of_words_behind() -> None:
+    specification = load_recipe("default").with_overrides(["text.tokenizer=char", "model.input.size=8"])
+    assert specification.text.ngrams is None
+    assert (specification.model.input.kind, specification.model.input.size) == ("embedding", 8)

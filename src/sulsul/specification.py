@@ -165,6 +165,10 @@ def _assign(values: dict[str, Any], path: list[str], value: Any, assignment: str
         for layer in layers:
             layer[_RECURRENT_KEYS[path[1]]] = value
         return
+    if path == ["text", "tokenizer"] and value != "word" and values["text"].get("ngrams"):
+        # Only words have n-grams: with another tokenizer a token is a row of its own.
+        values["text"]["ngrams"] = None
+        values["model"]["input"] = {"kind": "embedding", "size": values["model"]["input"]["size"]}
     if path == ["model", "input", "kind"] and isinstance(value, str):
         known = next((set(kind.model_fields) for kind in INPUTS if kind.model_fields["kind"].default == value), None)
         given = values["model"]["input"]

@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,8 @@ def trained() -> Predictor:
         words = [*generator.choice(FILLERS, 5), ("나쁘다", "훌륭하다")[label]]
         texts.append(" ".join(generator.permutation(words)))
         labels.append(("bad", "good")[label])
-    settings = {"training.threads": 1, "model.input.size": 8, "model.layers.1.rate": 0.0}
+    settings: dict[str, Any] = {"training.threads": 1, "text.ngrams": None, "model.input.kind": "embedding"}
+    settings |= {"model.input.size": 8, "model.layers.1.rate": 0.0}
     classifier = RecurrentTextClassifier(
         cell="gru", units=6, tokenizer="word", epochs=8, learning_rate=0.03, settings=settings
     )
