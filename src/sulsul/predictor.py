@@ -20,7 +20,7 @@ class Prediction:
     Attributes
     ----------
     labels
-        The most probable class; for a multi-label task every label above its threshold, possibly none.
+        The most probable class; for a multi-label task every label above 0.5, possibly none.
     probability
         Of the most probable class.
     probabilities

@@ -11,6 +11,7 @@ from sulsul.cli.options import (
     EncodingOption,
     LabelOption,
     OutputOption,
+    SeparatorOption,
     SetOption,
     TextOption,
     build_specification,
@@ -44,6 +45,7 @@ def compare(
     label: LabelOption = None,
     encoding: EncodingOption = None,
     keep_classes: ClassesOption = None,
+    label_separator: SeparatorOption = None,
     output: OutputOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted comparison in RUN.")] = False,
 ) -> None:
@@ -63,7 +65,13 @@ def compare(
         raise UsageError(f"--controls {controls}: choose best, each or none.")
     bases = _bases(recipe, spec, settings)
     bases[0] = override_data(
-        bases[0], source=data, text=text, label=label, encoding=encoding, keep_classes=keep_classes
+        bases[0],
+        source=data,
+        text=text,
+        label=label,
+        encoding=encoding,
+        keep_classes=keep_classes,
+        label_separator=label_separator,
     )
     if bases[0].data.source is None:
         raise UsageError("give the DATA to compare on: a file, a glob, a folder or a named data set.")

@@ -5,11 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sulsul.cli.labels import examine_and_print
 from sulsul.cli.options import (
     ClassesOption,
     EncodingOption,
     IdOption,
     LabelOption,
+    SeparatorOption,
     SetOption,
     TextOption,
     build_specification,
@@ -39,22 +41,25 @@ def doctor(
     identifier: IdOption = None,
     encoding: EncodingOption = None,
     keep_classes: ClassesOption = None,
+    label_separator: SeparatorOption = None,
     quick: Annotated[bool, typer.Option("--quick", help="Leave out the checks that take up to a minute.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 if there is an error.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="Rank labels that are probably wrong instead; with a recipe, by what it trains."),
+    ] = False,
+    folds: Annotated[int, typer.Option("--folds", metavar="K", help="With --labels: parts judged by the others.")] = 5,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="With --labels: write all of them as CSV.")
+    ] = None,
 ) -> None:
     """Find the mistakes that recurrent text classifiers are really built with. Changes nothing."""
     from sulsul.doctor import examine_keras_file, examine_run_folder, examine_source, is_keras_file, is_run_folder
     from sulsul.errors import UsageError
 
-    if target is not None and is_keras_file(Path(target)):
-        diagnosis = examine_keras_file(Path(target), inputs)
-    elif inputs is not None:
-        raise UsageError(f"INPUTS belong to a Keras file (.keras or .h5), and {target} is none.")
-    elif target is not None and is_run_folder(Path(target)):
-        diagnosis = examine_run_folder(Path(target), thorough=not quick)
-    else:
-        specification = override_data(
+    def described() -> "RunSpecification":
+        return override_data(
             build_specification(recipe, spec, settings),
             source=target,
             text=text,
@@ -62,8 +67,27 @@ def doctor(
             identifier=identifier,
             encoding=encoding,
             keep_classes=keep_classes,
+            label_separator=label_separator,
         )
-        specification = override_split(specification, validation=validation, test=test)
+
+    if labels:
+        if inputs or validation or test or quick or strict:
+            raise UsageError("--labels goes without INPUTS, --validation, --test, --quick and --strict.")
+        linear = recipe is None and spec is None
+        if linear and any(not setting.startswith("data.") for setting in settings or ()):
+            raise UsageError("--labels judges by a linear model, which has no such setting; name a --recipe to train.")
+        examine_and_print(described(), linear=linear, folds=folds, output=output, json=json)
+        return
+    if output is not None:
+        raise UsageError("-o belongs to --labels; the findings themselves are printed, with --json as JSON.")
+    if target is not None and is_keras_file(Path(target)):
+        diagnosis = examine_keras_file(Path(target), inputs)
+    elif inputs is not None:
+        raise UsageError(f"INPUTS belong to a Keras file (.keras or .h5), and {target} is none.")
+    elif target is not None and is_run_folder(Path(target)):
+        diagnosis = examine_run_folder(Path(target), thorough=not quick)
+    else:
+        specification = override_split(described(), validation=validation, test=test)
         if recipe is None and spec is None:
             if specification.data.source is None:
                 raise UsageError("give what to examine: DATA, the folder of a RUN, --recipe NAME or --spec FILE.")

@@ -5,7 +5,15 @@ from typing import Annotated
 
 import typer
 
-from sulsul.cli.options import ClassesOption, EncodingOption, IdOption, LabelOption, TextOption, override_data
+from sulsul.cli.options import (
+    ClassesOption,
+    EncodingOption,
+    IdOption,
+    LabelOption,
+    SeparatorOption,
+    TextOption,
+    override_data,
+)
 
 
 def evaluate(
@@ -16,6 +24,7 @@ def evaluate(
     identifier: IdOption = None,
     encoding: EncodingOption = None,
     keep_classes: ClassesOption = None,
+    label_separator: SeparatorOption = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FOLDER", help="Also write the report and figures there.")
     ] = None,
@@ -40,6 +49,7 @@ def evaluate(
         identifier=identifier,
         encoding=encoding or "auto",
         keep_classes=keep_classes,
+        label_separator=label_separator,
     )
     settings = specification.data.model_copy(update={"format": "auto", "limit": None})
     record, _ = evaluate_source(predictor, settings, command=command_line())

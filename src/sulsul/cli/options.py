@@ -23,6 +23,10 @@ EncodingOption = Annotated[str | None, typer.Option("--encoding", help="Of the f
 ClassesOption = Annotated[
     str | None, typer.Option("--keep-classes", metavar="A[,B]", help="Use only the rows of these classes.")
 ]
+SeparatorOption = Annotated[
+    str | None,
+    typer.Option("--label-separator", metavar="SEP", help="Between the labels of a cell that holds several."),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.units=128. May be repeated."),
@@ -46,6 +50,7 @@ def override_data(
     identifier: str | None = None,
     encoding: str | None = None,
     keep_classes: str | None = None,
+    label_separator: str | None = None,
 ) -> "RunSpecification":
     """Return the specification with the data options that were given."""
     given = {
@@ -55,6 +60,7 @@ def override_data(
         "id": identifier,
         "encoding": encoding,
         "keep_classes": comma_separated(keep_classes),
+        "label_separator": label_separator,
     }
     update = {key: value for key, value in given.items() if value is not None}
     return specification.model_copy(update={"data": specification.data.model_copy(update=update)})

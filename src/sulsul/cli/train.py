@@ -12,6 +12,7 @@ from sulsul.cli.options import (
     IdOption,
     LabelOption,
     OutputOption,
+    SeparatorOption,
     SetOption,
     TextOption,
     build_specification,
@@ -33,6 +34,7 @@ def train(
     identifier: IdOption = None,
     encoding: EncodingOption = None,
     keep_classes: ClassesOption = None,
+    label_separator: SeparatorOption = None,
     baselines: Annotated[bool, typer.Option(help="Also fit the linear baselines.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
 ) -> None:
@@ -48,6 +50,7 @@ def train(
         identifier=identifier,
         encoding=encoding,
         keep_classes=keep_classes,
+        label_separator=label_separator,
     )
     specification = override_split(specification, validation=validation, test=test)
     if specification.data.source is None:

@@ -116,7 +116,7 @@ def read_record(folder: Path) -> RunRecord:
 def _examine_bundle(record: RunRecord, bundle: Bundle, *, thorough: bool) -> Diagnosis:
     specification = bundle.specification
     try:
-        prepared = _prepare_again(bundle)
+        prepared = prepare_again(bundle)
     except SulsulError as error:
         found = examine_setup(SetupEvidence(specification), thorough=thorough)
         found += examine_run(RunEvidence(record, specification, bundle=bundle), thorough=False)
@@ -134,7 +134,7 @@ def _examine_bundle(record: RunRecord, bundle: Bundle, *, thorough: bool) -> Dia
     return before + examine_run(evidence, thorough=thorough)
 
 
-def _prepare_again(bundle: Bundle) -> PreparedData:
+def prepare_again(bundle: Bundle) -> PreparedData:
     """Read and divide the data of a run as it did, and encode them with its own tokenizer and labels."""
     specification = bundle.specification
     if specification.data.source is None:

@@ -177,9 +177,15 @@ class LinearBaseline:
 
 
 def fit_linear_baseline(
-    texts: Texts, labels: ArrayLike, unit: Unit, *, n_classes: int | None = None, seed: int = 0
+    texts: Texts,
+    labels: ArrayLike,
+    unit: Unit,
+    *,
+    n_classes: int | None = None,
+    seed: int = 0,
+    strength: float | None = None,
 ) -> LinearBaseline:
-    """Fit TF-IDF features and a linear model whose C is chosen inside these texts.
+    """Fit TF-IDF features and a linear model whose C is chosen inside these texts, unless ``strength`` gives it.
 
     See :func:`linear_baselines` for the parameters and errors; without ``n_classes`` the classes are those found.
     """
@@ -189,7 +195,8 @@ def fit_linear_baseline(
         raise LabelError("The training split holds fewer than two classes: nothing can be learned from it.")
     n_classes = n_classes or (truth.shape[1] if truth.ndim == 2 else int(truth.max()) + 1)
     features, matrix = fit_tfidf(texts, unit, LONGEST[unit])
-    choice = _choose_strength(matrix, truth, n_classes, seed)
+    grid = _GRID if strength is None else (strength,)
+    choice = _choose_strength(matrix, truth, n_classes, seed, grid)
     models = _fit(matrix, truth, choice.strength, seed)
     settings = choice.settings | {
         "C": choice.strength,
@@ -224,7 +231,7 @@ class _Choice:
     truth: Labels
 
 
-def _choose_strength(matrix: "csr_array", truth: Labels, n_classes: int, seed: int) -> _Choice:
+def _choose_strength(matrix: "csr_array", truth: Labels, n_classes: int, seed: int, grid: Sequence[float]) -> _Choice:
     """Return the C with the best mean score on held-out training texts, the smallest of equals, and how it was found.
 
     Scores rise and then fall with C while the time grows, so the search stops after two steps in a row below the best.
@@ -240,8 +247,8 @@ def _choose_strength(matrix: "csr_array", truth: Labels, n_classes: int, seed: i
         rows = np.sort(rng.permutation(len(truth))[: max(_FOLDS, int(share * len(truth)))])
     how = f"{n_folds} folds of cross-validation" if n_folds > 1 else f"a held-out fifth of {len(rows):,} training texts"
     tried: dict[str, float] = {}
-    best, below = _Choice(_GRID[0], {}, None, np.zeros((0, 1)), truth[:0]), 0
-    for strength in _GRID:
+    best, below = _Choice(grid[0], {}, None, np.zeros((0, 1)), truth[:0]), 0
+    for strength in grid:
         folds = list(_held_out(matrix, truth, n_classes, fold_of, rows, n_folds, strength, seed))
         if not folds:
             break  # too few texts: the smallest C stands

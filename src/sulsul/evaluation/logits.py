@@ -42,3 +42,19 @@ def answers_of_logits(logits: NDArray[np.floating], *, multi_label: bool) -> NDA
     if logits.shape[1] == 1:
         return np.asarray(logits[:, 0] > 0, dtype=np.int64)
     return np.asarray(logits.argmax(axis=1), dtype=np.int64)
+
+
+def probabilities_of_logits(logits: NDArray[np.floating], *, multi_label: bool) -> FloatArray:
+    """Return class probabilities (B, C): two columns for one log-odds, one per label for label sets.
+
+    Examples
+    --------
+    >>> probabilities_of_logits(np.zeros((1, 1)), multi_label=False).tolist()
+    [[0.5, 0.5]]
+    """
+    given = np.asarray(logits, dtype=np.float64)
+    if multi_label or given.shape[1] == 1:
+        yes = np.exp(-np.logaddexp(0.0, -given))
+        return yes if multi_label else np.hstack([1.0 - yes, yes])
+    powers = np.exp(given - given.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

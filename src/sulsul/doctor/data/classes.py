@@ -37,7 +37,10 @@ def find_dropped_classes(evidence: DataEvidence) -> Iterator[Finding]:
 def find_imbalance(evidence: DataEvidence) -> Iterator[Finding]:
     """Find classes of very unequal size, and classes too small to learn or to judge."""
     counts = evidence.corpus.class_counts()
-    if len(counts) < 2 or evidence.corpus.multi_label:
+    if evidence.corpus.multi_label:
+        yield from _find_rare_labels(evidence, counts)
+        return
+    if len(counts) < 2:
         return
     largest, smallest = next(iter(counts.items())), list(counts.items())[-1]
     total = sum(counts.values())
@@ -62,4 +65,22 @@ def find_imbalance(evidence: DataEvidence) -> Iterator[Finding]:
             "ratio": round(ratio, 1),
             "rare_classes": dict(list(rare.items())[:20]),
         },
+    )
+
+
+def _find_rare_labels(evidence: DataEvidence, counts: dict[str, int]) -> Iterator[Finding]:
+    """Find labels of a multi-label task that few texts have; unequal ones are usual there."""
+    rare = {name: n for name, n in counts.items() if n < _RARE}
+    if not rare or len(evidence.corpus) < _RARE * len(counts):
+        return
+    yield Finding(
+        check="class-imbalance",
+        severity="warning",
+        what=f"{count(len(rare), 'label occurs', 'labels occur')} on fewer than {_RARE} of "
+        f"{len(evidence.corpus):,} texts.",
+        why="A label that nearly no text has is answered “no” and nearly always right, so accuracy hides it; and a "
+        "score on a handful of texts is chance.",
+        remedy="Judge by macro-F1 and the table per label; try --set training.class_weight=balanced, collect texts of "
+        "these labels, or leave them out.",
+        evidence={"rare_classes": dict(list(rare.items())[:20]), "texts": len(evidence.corpus)},
     )

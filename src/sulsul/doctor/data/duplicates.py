@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import polars as pl
 
 from sulsul.doctor.data.copied_splits import is_copy
 from sulsul.doctor.data.evidence import LONG_KEY, DataEvidence, Rows
@@ -30,11 +31,9 @@ def copies_in_training(evidence: DataEvidence, rows: Rows) -> Rows:
 
 
 def find_conflicting_labels(evidence: DataEvidence) -> Iterator[Finding]:
-    """Find equal texts that carry different labels."""
-    if not evidence.classes:
-        return
-    usable = np.flatnonzero((evidence.key_ids >= 0) & (evidence.class_ids >= 0))
-    keys, labels = evidence.key_ids[usable], evidence.class_ids[usable]
+    """Find equal texts that carry different labels, or different sets of them."""
+    usable = np.flatnonzero((evidence.key_ids >= 0) & (evidence.answer_ids >= 0))
+    keys, labels = evidence.key_ids[usable], evidence.answer_ids[usable]
     pairs = np.unique(np.stack([keys, labels], axis=1), axis=0)
     ambiguous = np.unique(pairs[:-1, 0][pairs[1:, 0] == pairs[:-1, 0]])
     if not len(ambiguous):
@@ -148,7 +147,7 @@ def _copies(evidence: DataEvidence, row: int) -> Rows:
 def _example(evidence: DataEvidence, positions: Rows) -> str:
     rows = ", ".join(map(str, row_numbers(evidence.corpus, positions, 5)))
     labels = ""
-    if evidence.classes:
-        names = {evidence.classes[evidence.class_ids[p]] for p in positions.tolist() if evidence.class_ids[p] >= 0}
-        labels = f" [{' / '.join(sorted(names))}]"
+    names = evidence.answers.gather(pl.Series(positions)).drop_nulls().unique().sort().to_list()
+    if names:
+        labels = f" [{' / '.join(names)}]"
     return f"rows {rows}{labels}: {quote(evidence.corpus.texts[int(positions[0])])}"

@@ -66,9 +66,24 @@ class DataEvidence:
         return ids["id"].fill_null(-1).to_numpy().astype(np.int64)
 
     @cached_property
+    def answers(self) -> pl.Series:
+        """String: the label of each text, or its labels in order ("none" for no label); null where it is not known."""
+        labels = self.corpus.labels
+        if labels is None:
+            return pl.Series("answer", [None] * len(self.corpus), dtype=pl.String)
+        if self.corpus.multi_label:
+            return labels.list.sort().list.join(" + ").replace("", "none").alias("answer")
+        return labels.alias("answer")
+
+    @cached_property
+    def answer_ids(self) -> Rows:
+        """int64 (B,): equal for equal :attr:`answers`; -1 where there is none."""
+        return self.answers.rank("dense").cast(pl.Int64).fill_null(-1).to_numpy().astype(np.int64)
+
+    @cached_property
     def keys(self) -> pl.Series:
         """The letters and digits of each text in lower case: equal for texts that differ in nothing else."""
-        return self.corpus.texts.str.to_lowercase().str.replace_all(_BESIDES_LETTERS, "").alias("key")
+        return letters_and_digits(self.corpus.texts).alias("key")
 
     @cached_property
     def key_ids(self) -> Rows:
@@ -86,3 +101,8 @@ class DataEvidence:
     def words(self) -> WordTable:
         """The words of the texts, or of an evenly spaced sample of them."""
         return count_words(self.corpus.texts)
+
+
+def letters_and_digits(texts: pl.Series) -> pl.Series:
+    """Return the letters and digits of each text in lower case."""
+    return texts.str.to_lowercase().str.replace_all(_BESIDES_LETTERS, "")

@@ -35,7 +35,7 @@ def _pairs_of_distinct_texts(evidence: DataEvidence) -> tuple[Rows, Pairs]:
         rows = _sample(evidence, rows)
     pairs = similar_pairs(evidence.keys.gather(rows), threshold=SIMILAR)
     # A twin of another class is a trap for a classifier, not a help.
-    helps = evidence.class_ids[rows[pairs.first]] == evidence.class_ids[rows[pairs.second]]
+    helps = evidence.answer_ids[rows[pairs.first]] == evidence.answer_ids[rows[pairs.second]]
     return rows, Pairs(pairs.first[helps], pairs.second[helps], pairs.similarity[helps])
 
 
