@@ -28,18 +28,23 @@ from sulsul.evaluation.blending import Blend
 from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
 from sulsul.files import output_error, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
+from sulsul.model.row_quantization import QuantizedRows, dequantize_rows, quantize_rows
 from sulsul.specification import RunSpecification, describe_validation_error
 from sulsul.text import LabelEncoder, Tokenizer
 
-SCHEMA_VERSION = 2
-"""The newest schema; a bundle says 2 only if it holds more than one plain network, so that older versions read it."""
+SCHEMA_VERSION = 3
+"""The newest schema; a bundle says 2 only if it holds more than one plain network, and 3 only if its numbers are kept
+in fewer bits, so that older versions read the others."""
 MODEL_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 LINEAR_FILE = "linear.safetensors"
+_SCALE = ".scale"
 _LARGEST_CONFIG_BYTES = 64 * 2**20
 # Sections of a specification that came with schema 2; where they say nothing they are not written.
 _NEWER_SECTIONS = ("ensemble", "wide", "calibration")
+# Arrays of the linear part that schema 3 keeps in 16 bits, and what they are read back as.
+_COMPACT_LINEAR = {"idf": np.float64, "weights": np.float32}
 
 
 class FileEntry(BaseModel):
@@ -62,6 +67,23 @@ class AnswerEntry(BaseModel):
     abstention: Abstention | None = None
 
 
+class CompactEntry(BaseModel):
+    """Which numbers are kept in fewer bits (schema 3); they are read back as float32.
+
+    Attributes
+    ----------
+    tables
+        Parameters of every network that are kept as 8-bit rows, each with its scales under ``NAME.scale``.
+    linear
+        Whether weights and document frequencies of the linear part are kept in 16 bits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tables: tuple[str, ...] = ()
+    linear: bool = False
+
+
 class BundleConfig(BaseModel):
     """What ``config.json`` holds."""
 
@@ -74,6 +96,7 @@ class BundleConfig(BaseModel):
     vocabulary_size: int = Field(ge=1, le=2**31 - 1)
     specification: RunSpecification
     answer: AnswerEntry = AnswerEntry(members=1)
+    compact: CompactEntry | None = None
     data: dict[str, JsonValue] = {}
     files: dict[str, FileEntry]
 
@@ -87,6 +110,7 @@ class Bundle:
     labels: LabelEncoder
     specification: RunSpecification
     data: Mapping[str, JsonValue] = field(default_factory=dict)
+    compact: CompactEntry | None = None
 
     @property
     def classifier(self) -> Classifier:
@@ -115,22 +139,26 @@ class Bundle:
         except OSError as error:
             raise output_error(folder, error) from error
         contents = {
-            MODEL_FILE: safetensors_bytes(_weights(self.ensemble.members)),
-            TOKENIZER_FILE: self.tokenizer.to_json().encode("utf-8"),
+            MODEL_FILE: safetensors_bytes(_weights(self.ensemble.members, self.compact)),
+            TOKENIZER_FILE: _tokenizer_json(self).encode("utf-8"),
             **(extra_files or {}),
         }
         if self.ensemble.linear is not None:
-            contents[LINEAR_FILE] = safetensors_bytes_of_arrays(self.ensemble.linear.arrays())
+            arrays = self.ensemble.linear.arrays()
+            if self.compact is not None and self.compact.linear:
+                arrays |= {name: arrays[name].astype(np.float16) for name in _COMPACT_LINEAR}
+            contents[LINEAR_FILE] = safetensors_bytes_of_arrays(arrays)
         for name, content in contents.items():
             write_atomically(folder / name, content)
         config = BundleConfig(
-            schema_version=1 if self.ensemble.is_plain else SCHEMA_VERSION,
+            schema_version=_schema_version(self),
             sulsul_version=sulsul.__version__,
             classes=self.labels.classes,
             multi_label=self.labels.multi_label,
             vocabulary_size=self.tokenizer.vocabulary_size,
             specification=self.specification,
             answer=_answer_entry(self.ensemble),
+            compact=self.compact,
             data=dict(self.data),
             files={
                 name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
@@ -168,7 +196,7 @@ class Bundle:
                 f"{folder}: {TOKENIZER_FILE} has {tokenizer.vocabulary_size} ids, the model {config.vocabulary_size}."
             )
         ensemble = Ensemble(members, linear, config.answer.blend, config.answer.abstention)
-        return cls(ensemble, tokenizer, labels, specification, config.data)
+        return cls(ensemble, tokenizer, labels, specification, config.data, config.compact)
 
 
 def read_config(folder: Path) -> BundleConfig:
@@ -239,6 +267,18 @@ def _verified_tensors(folder: Path, config: BundleConfig) -> dict[str, torch.Ten
         raise BundleError(f"{folder / MODEL_FILE} is not a safetensors file: {error}.") from None
 
 
+def _tokenizer_json(bundle: Bundle) -> str:
+    """Return ``tokenizer.json``, without line breaks where every byte counts."""
+    text = bundle.tokenizer.to_json()
+    return text if bundle.compact is None else json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
+
+
+def _schema_version(bundle: Bundle) -> int:
+    if bundle.compact is not None:
+        return 3
+    return 1 if bundle.ensemble.is_plain else 2
+
+
 def _answer_entry(ensemble: Ensemble) -> AnswerEntry:
     return AnswerEntry(
         members=len(ensemble.members),
@@ -253,6 +293,8 @@ def _as_json(config: BundleConfig) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     if config.schema_version == 1:
         del values["answer"]
+    if config.compact is None:
+        del values["compact"]
     for name in _NEWER_SECTIONS:
         if getattr(config.specification, name) == RunSpecification.model_fields[name].default:
             del values["specification"][name]
@@ -263,13 +305,33 @@ def _prefix(member: int, n_members: int) -> str:
     return "" if n_members == 1 else f"members.{member}."
 
 
-def _weights(members: Sequence[Classifier]) -> dict[str, torch.Tensor]:
+def _weights(members: Sequence[Classifier], compact: CompactEntry | None) -> dict[str, torch.Tensor]:
     """Return the tensors of every member by name, under ``members.{i}.`` if there are several."""
-    return {
-        f"{_prefix(index, len(members))}{name}": tensor.detach().contiguous()
-        for index, member in enumerate(members)
-        for name, tensor in member.state_dict().items()
-    }
+    tables = () if compact is None else compact.tables
+    weights: dict[str, torch.Tensor] = {}
+    for index, member in enumerate(members):
+        prefix = _prefix(index, len(members))
+        for name, tensor in member.state_dict().items():
+            if name in tables:
+                codes, scales = quantize_rows(tensor)
+                weights |= {f"{prefix}{name}": codes, f"{prefix}{name}{_SCALE}": scales}
+            else:
+                weights[f"{prefix}{name}"] = tensor.detach().contiguous()
+    return weights
+
+
+def _read_back(tensors: dict[str, torch.Tensor], tables: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Return one member's tensors with its 8-bit tables in float32."""
+    found = dict(tensors)
+    for name in tables:
+        codes, scales = found.get(name), found.pop(f"{name}{_SCALE}", None)
+        if codes is None or scales is None:
+            raise BundleError(f"{MODEL_FILE}: parameter {name} or its scales are missing.")
+        fits = codes.ndim == 2 and scales.shape == codes.shape[:1]
+        if not fits or codes.dtype != torch.int8 or scales.dtype != torch.float32 or not bool(scales.isfinite().all()):
+            raise BundleError(f"{MODEL_FILE}: parameter {name} is not rows of 8 bits with a finite scale each.")
+        found[name] = dequantize_rows(QuantizedRows(codes, scales))
+    return found
 
 
 def _members(
@@ -282,6 +344,7 @@ def _members(
     members = []
     for prefix in prefixes:
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        own = _read_back(own, () if config.compact is None else config.compact.tables)
         classifier = _shapeless_classifier(config, specification, own)
         classifier.load_state_dict(own, assign=True)
         members.append(classifier.eval())
@@ -299,6 +362,8 @@ def _linear(folder: Path, config: BundleConfig, network: Classifier) -> LinearCl
         arrays = arrays_of_safetensors(content)
     except SafetensorError as error:
         raise BundleError(f"{folder / LINEAR_FILE} is not a safetensors file: {error}.") from None
+    if config.compact is not None and config.compact.linear:
+        arrays |= {name: arrays[name].astype(dtype) for name, dtype in _COMPACT_LINEAR.items() if name in arrays}
     n_columns = network.n_classes if config.multi_label or network.n_classes > 2 else 1
     return LinearClassifier.from_arrays(description, arrays, n_columns=n_columns)
 

@@ -94,7 +94,7 @@ def fit_ensemble(
     )
     results = tuple(member.result for member in members)
     if validation is not None and results[0].history:
-        ensemble = _calibrated(ensemble, specification, data)
+        ensemble = calibrate(ensemble, specification, data)
     return FittedEnsemble(ensemble, results)
 
 
@@ -128,7 +128,7 @@ def history_files(histories: Sequence[Sequence[EpochRecord]]) -> dict[str, str]:
     }
 
 
-def _calibrated(ensemble: Ensemble, specification: RunSpecification, data: PreparedData) -> Ensemble:
+def calibrate(ensemble: Ensemble, specification: RunSpecification, data: PreparedData) -> Ensemble:
     """Return the ensemble with weight, temperature and threshold fitted on the validation split."""
     encoded, texts = data.splits["validation"].encoded, data.texts("validation")
     assert encoded.class_ids is not None

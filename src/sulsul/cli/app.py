@@ -11,6 +11,8 @@ from sulsul.cli.export import export
 from sulsul.cli.predict import predict
 from sulsul.cli.recipe import recipe_app
 from sulsul.cli.serve import serve
+from sulsul.cli.shrink import shrink
+from sulsul.cli.suggest import suggest
 from sulsul.cli.train import demo, train
 
 app = typer.Typer(
@@ -43,8 +45,10 @@ app.command()(train)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)
+app.command()(suggest)
 app.command()(explain)
 app.command()(export)
+app.command()(shrink)
 app.command()(doctor)
 app.command()(serve)
 app.add_typer(recipe_app, name="recipe")

@@ -56,6 +56,15 @@ class Lookup(Protocol):
         """Return what reads the texts of one call."""
         ...
 
+    @property
+    def n_fixed_rows(self) -> int:
+        """Number of rows that cannot be left out."""
+        ...
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "Lookup":
+        """Return a look-up of some rows, rising, numbered anew; raises TokenizerError where it cannot."""
+        ...
+
     def to_json(self) -> str:
         """Return a ``tokenizer.json``."""
         ...
@@ -124,6 +133,15 @@ class VocabularyLookup(PlainIds):
     def from_json(cls, text: str, settings: TextSettings) -> "VocabularyLookup":
         """Rebuild from what :meth:`to_json` returned."""
         return cls(settings, interchange.read_vocabulary(text, settings))
+
+    @property
+    def n_fixed_rows(self) -> int:
+        """Number of reserved tokens."""
+        return len(self.vocabulary.reserved)
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "VocabularyLookup":
+        """Return a look-up of some tokens."""
+        return VocabularyLookup(self._settings, self.vocabulary.keep_rows(rows))
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
         """Return the ids of all texts in a row, unknown ones as -1, and how many each text has."""

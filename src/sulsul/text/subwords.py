@@ -9,6 +9,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sulsul.errors import TokenizerError
 from sulsul.text import interchange
@@ -89,6 +90,23 @@ class SubwordLookup(PlainIds):
             return cls(settings, _build(vocabulary, model["merges"], settings), vocabulary)
         except Exception as error:  # the library raises bare Exception for a merge outside the vocabulary
             raise TokenizerError(f"tokenizer.json: the merges are malformed ({error}). Restore the file.") from error
+
+    @property
+    def n_fixed_rows(self) -> int:
+        """Number of all rows: a piece is what other pieces are merged from."""
+        return len(self.vocabulary)
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "SubwordLookup":
+        """Return itself where all rows stay.
+
+        Raises
+        ------
+        TokenizerError
+            If a row is to be left out.
+        """
+        if rows.tolist() != list(range(len(self.vocabulary))):
+            raise TokenizerError("The pieces of a subword tokenizer are merged from each other: none can be left out.")
+        return self
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
         """Return the ids of all texts in a row, unknown ones as -1, and how many each text has."""

@@ -119,6 +119,27 @@ class Tokenizer:
         """
         return self._lookup.to_json()
 
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "Tokenizer":
+        """Return a tokenizer that knows only some rows of the embedding, numbered anew in their order.
+
+        Parameters
+        ----------
+        rows
+            Rising row numbers, those of all reserved tokens and of all buckets of hashed n-grams among them. What a
+            text loses by it is unknown from then on.
+
+        Raises
+        ------
+        TokenizerError
+            If a row that must stay is missing, or the pieces of words depend on each other (``subword``).
+        """
+        return Tokenizer(self.settings, self._lookup.keep_rows(rows))
+
+    @property
+    def n_fixed_rows(self) -> int:
+        """Number of rows that :meth:`keep_rows` must keep: the first ones, and the buckets behind all others."""
+        return self._lookup.n_fixed_rows
+
     @property
     def vocabulary_size(self) -> int:
         """Number V of rows that an embedding needs: for reserved tokens, tokens, and n-grams or their buckets."""

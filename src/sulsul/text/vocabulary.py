@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from sulsul.errors import TokenizerError
 from sulsul.text.settings import Reserved
@@ -42,6 +43,27 @@ class Vocabulary:
     def names(self) -> list[str]:
         """Return every token in the order of the ids, reserved ones as ``[PAD]`` and so on."""
         return [*(RESERVED_NAMES[token] for token in self.reserved), *self.tokens]
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "Vocabulary":
+        """Return the vocabulary of some ids, numbered anew in their order.
+
+        Raises
+        ------
+        TokenizerError
+            If the ids do not rise, one does not exist, or a reserved one is missing.
+
+        Examples
+        --------
+        >>> Vocabulary(("pad",), ["a", "b", "c"]).keep_rows(np.array([0, 1, 3])).names()
+        ['[PAD]', 'a', 'c']
+        """
+        n_reserved = len(self.reserved)
+        rising = bool(np.all(np.diff(rows) > 0))
+        if not rising or rows[:n_reserved].tolist() != list(range(n_reserved)) or int(rows[-1]) >= len(self):
+            raise TokenizerError(
+                f"The rows to keep must rise, hold the {n_reserved} reserved ones and be below {len(self)}."
+            )
+        return Vocabulary(self.reserved, [self.tokens[row - n_reserved] for row in rows[n_reserved:].tolist()])
 
     def reserved_id(self, token: Reserved) -> int | None:
         """Return the id of a reserved token, or None where it does not exist."""

@@ -86,6 +86,24 @@ class NgramLookup:
         return cls(settings, interchange.read_vocabulary(text, settings))
 
     @property
+    def n_fixed_rows(self) -> int:
+        """Number of reserved tokens and buckets."""
+        return len(self.vocabulary.reserved) + (self._settings.ngram_buckets or 0)
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "NgramLookup":
+        """Return a look-up of some words and n-grams.
+
+        Raises
+        ------
+        TokenizerError
+            If a reserved row or a bucket is missing.
+        """
+        n_named = len(self.vocabulary)
+        if rows[rows >= n_named].tolist() != list(range(n_named, self.n_rows)):
+            raise TokenizerError("Any n-gram may be hashed to any bucket: none can be left out.")
+        return NgramLookup(self._settings, self.vocabulary.keep_rows(rows[rows < n_named]))
+
+    @property
     def n_rows(self) -> int:
         """Number of rows of the embedding table, V."""
         return len(self.vocabulary) + (self._settings.ngram_buckets or 0)
