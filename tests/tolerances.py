@@ -44,3 +44,7 @@ NATIVE_STEP_TRAJECTORY = 1e-4
 
 # Central differences of a whole float64 network: losses of order 1 are rounded to 1e-16, divided by twice the step.
 NATIVE_NETWORK_FINITE_DIFFERENCE = 1e-8
+
+# Losses and weights of a dozen steps of two or three workers against one process: the sums of a gradient are taken in
+# another order (1e-7 of the largest), and Adam's first steps turn a small gradient's error into one of the step's size.
+PARALLEL_TRAJECTORY = 1e-4

@@ -175,16 +175,40 @@ class PythonNetwork {
     runner_.predict(texts, logits.data());
   }
 
-  nb::tuple differentiate(Ids rows, std::uint32_t seed, std::uint64_t step) {
+  nb::tuple differentiate(Ids rows, std::uint32_t seed, std::uint64_t step, nb::object places,
+                          nb::object offsets) {
     check_bound(true);
     const sulsul::TextRows texts = text_rows(texts_, rows);
+    const sulsul::DropoutKey dropout{seed, step, whole_batch(rows, places, offsets)};
     sulsul::LossResult result;
     {
       const nb::gil_scoped_release release;
       const std::lock_guard<std::mutex> lock(mutex_);
-      result = runner_.differentiate(texts, targets_, {seed, step});
+      result = runner_.differentiate(texts, targets_, dropout);
     }
     return nb::make_tuple(result.loss, result.n_correct);
+  }
+
+  nb::object touched_rows() {
+    const std::vector<std::int64_t> rows = runner_.touched_rows();
+    auto* copy = new std::vector<std::int64_t>(rows);
+    nb::capsule owner(copy, [](void* p) noexcept { delete static_cast<std::vector<std::int64_t>*>(p); });
+    return nb::cast(nb::ndarray<nb::numpy, std::int64_t, nb::ndim<1>>(copy->data(), {copy->size()}, owner));
+  }
+
+  void update(double learning_rate, std::uint64_t step, nb::object rows) {
+    if (flat_.values == nullptr) refuse("the optimizer is not set");
+    check_bound(true);
+    sulsul::TouchedRows touched;
+    Ids ids;
+    if (!rows.is_none()) {
+      ids = nb::cast<Ids>(rows, false);
+      touched = embedding_rows(ids);
+    }
+    const nb::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const sulsul::FlushDenormals flush;
+    sulsul::update_parameters(settings_, learning_rate, static_cast<std::int64_t>(step), flat_, touched);
   }
 
   nb::list train(nb::list batches, const std::vector<double>& learning_rates, double seconds,
@@ -242,6 +266,32 @@ class PythonNetwork {
         embedding->values - flat_.values != first) {
       refuse(embedding->name + " must lie within the optimizer's arrays for a lazy update");
     }
+  }
+
+  static sulsul::WholeBatch whole_batch(const Ids& rows, const nb::object& places,
+                                        const nb::object& offsets) {
+    if (places.is_none() != offsets.is_none()) refuse("places and offsets: both or neither");
+    if (places.is_none()) return {};
+    const auto given = nb::cast<Ids>(places, false), starts = nb::cast<Ids>(offsets, false);
+    if (given.shape(0) != rows.shape(0)) refuse("places: one for each of the rows");
+    return {given.data(), starts.data(), static_cast<std::int64_t>(starts.shape(0))};
+  }
+
+  // The embedding's place among the values; gradients may be those of another array of the same layout.
+  sulsul::TouchedRows embedding_rows(const Ids& ids) {
+    const sulsul::Parameter<T>* embedding = network().input().embedding;
+    if (embedding == nullptr || embedding->gradient == nullptr) refuse("no embedding is trained");
+    const std::int64_t first = embedding->values - flat_.values, row_size = network().input().size;
+    if (first < 0 || first + embedding->size() > flat_.size || first % sulsul::kUpdateBlock != 0) {
+      refuse(embedding->name + " must lie within the optimizer's arrays for a lazy update");
+    }
+    for (std::size_t i = 0; i < ids.shape(0); ++i) {
+      const std::int64_t id = ids.data()[i], before = i == 0 ? -1 : ids.data()[i - 1];
+      if (id <= before || (id + 1) * row_size > embedding->size()) {
+        refuse("rows must rise and be rows of " + embedding->name);
+      }
+    }
+    return {first, embedding->size(), row_size, ids.data(), static_cast<std::int64_t>(ids.shape(0))};
   }
 
   sulsul::TextTable text_table(const TokenIds& token_ids, const Ids& offsets, const nb::object& type_offsets,
@@ -344,7 +394,9 @@ void bind_network_of(nb::module_& m, const char* name) {
            nb::arg("rows").noconvert(), nb::arg("logits").noconvert(), nb::arg("type_offsets").none(),
            nb::arg("part_ids").none())
       .def("differentiate", &Self::differentiate, nb::arg("rows").noconvert(), nb::arg("seed"),
-           nb::arg("step"))
+           nb::arg("step"), nb::arg("places").none(), nb::arg("offsets").none())
+      .def("touched_rows", &Self::touched_rows)
+      .def("update", &Self::update, nb::arg("learning_rate"), nb::arg("step"), nb::arg("rows").none())
       .def("train", &Self::train, nb::arg("batches"), nb::arg("learning_rates"), nb::arg("seconds"),
            nb::arg("seed"), nb::arg("step"));
 }

@@ -11,10 +11,19 @@
 
 namespace sulsul {
 
+// Where the texts of a part of a batch stand in the whole, so that every part draws the masks of the whole.
+struct WholeBatch {
+  const std::int64_t* places =
+      nullptr;  // by position among the part's rows: the packed sequence of the whole
+  const std::int64_t* offsets = nullptr;  // of the whole: packed rows before timestep t
+  std::int64_t n_timesteps = 0;           // of the offsets
+};
+
 // Dropout masks are a function of this, of the layer and of the place in its output alone.
 struct DropoutKey {
   std::uint32_t seed = 0;
   std::uint64_t step = 0;
+  WholeBatch whole = {};  // without places: the pass is the whole batch
 };
 
 struct Pass {

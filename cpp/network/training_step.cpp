@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <stdexcept>
 
 namespace sulsul {
 namespace {
@@ -47,6 +48,9 @@ LossResult NetworkRunner<T>::differentiate(const TextRows& texts, const Targets<
   Stopwatch watch;
   gather(network_.input(), texts.texts, texts.rows, texts.n_rows, &batch_);
   watch.lap(&times_.gather);
+  if (dropout.whole.places != nullptr && dropout.whole.n_timesteps < batch_.timesteps()) {
+    throw std::invalid_argument("the whole batch has fewer timesteps than its part");
+  }
   const Pass pass{batch_, scratch, true, dropout};
   const T* logits = network_.forward(pass);
   watch.lap(&times_.forward);
@@ -92,6 +96,14 @@ std::vector<LossResult> NetworkRunner<T>::train(const std::vector<PlannedStep>& 
     if (!std::isfinite(results.back().loss) || elapsed.count() >= seconds) break;
   }
   return results;
+}
+
+template <class T>
+std::vector<std::int64_t> NetworkRunner<T>::touched_rows() {
+  const Parameter<T>* embedding = network_.input().embedding;
+  if (embedding == nullptr || embedding->gradient == nullptr) return {};
+  const TouchedRows touched = network_.touched_rows(batch_, embedding->gradient);
+  return {touched.rows, touched.rows + touched.n_rows};
 }
 
 template class NetworkRunner<float>;

@@ -36,7 +36,8 @@ class NetworkRunner {
   // As in evaluation. Writes to the rows of `logits` (n_texts, n_logits()). Throws as PackedTexts.
   void predict(const TextRows& texts, T* logits);
 
-  // Loss of the texts before the step, with every parameter's gradient unless the loss is not finite.
+  // Loss of the texts before the step, with every parameter's gradient unless the loss is not finite. Throws
+  // as PackedTexts, and if the whole batch of the dropout is shorter than the texts.
   LossResult differentiate(const TextRows& texts, const Targets<T>& targets, const DropoutKey& dropout);
 
   // A step on each batch in turn, until `seconds` are over or a loss is not finite; that one leaves the
@@ -45,6 +46,10 @@ class NetworkRunner {
   std::vector<LossResult> train(const std::vector<PlannedStep>& steps, double seconds,
                                 const Targets<T>& targets, const DropoutKey& first,
                                 const OptimizerSettings& settings, const FlatParameters<T>& parameters);
+
+  // The rows of the embedding that the batch of the last differentiate() reads, rising; none if no embedding
+  // is trained.
+  std::vector<std::int64_t> touched_rows();
 
  private:
   LossResult take_step(const PlannedStep& step, const Targets<T>& targets, const DropoutKey& dropout,

@@ -63,6 +63,10 @@ class InterruptedRunError(TrainingError):
     exit_code = 130
 
 
+class WorkerLostError(TrainingError):
+    """A process that trained along is gone; the last checkpoint stands."""
+
+
 class BundleError(SulsulError):
     """A saved classifier is incomplete, altered, or of a version that cannot be read."""
 

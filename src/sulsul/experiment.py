@@ -31,6 +31,7 @@ from sulsul.training import MembersListener, TrainingResult
 from sulsul.training.checkpoint import CHECKPOINT_NAME
 from sulsul.training.history import EpochRecord
 from sulsul.training.run import BatchReport
+from sulsul.training.workers import Workers
 
 SPECIFICATION_FILE = "specification.toml"
 _HEADLINE_ORDER: tuple[Split, ...] = ("test", "validation", "train")
@@ -68,6 +69,7 @@ def run_experiment(
     baselines: bool = True,
     resume: bool = False,
     listener: Listener | None = None,
+    workers: Workers | None = None,
 ) -> Outcome:
     """Run one specification and write everything into ``folder``.
 
@@ -85,6 +87,9 @@ def run_experiment(
         Continue from the checkpoint in ``folder``; from the beginning if the run was killed before its first one.
     listener
         Called while the run goes on.
+    workers
+        The processes that train together, of which this is the first; the others
+        :func:`sulsul.distributed.assisting.assist_experiment`.
 
     Raises
     ------
@@ -92,7 +97,7 @@ def run_experiment(
         As reading, training and writing do. A folder that the run created and left empty is removed again.
     """
     listener = listener or Listener()
-    _check_folder(folder, resume=resume)
+    check_folder(folder, resume=resume)
     data = prepare(specification)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
@@ -102,7 +107,9 @@ def run_experiment(
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
         linear = _fit_linear(specification, data, listener) if specification.wide.kind == "linear" else ()
-        fitted = _fit(specification, data, classifier, linear, folder, resume=resume, listener=listener)
+        fitted = _fit(
+            specification, data, classifier, linear, folder, resume=resume, listener=listener, workers=workers
+        )
         if not fitted.results[0].history:
             raise InterruptedRunError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
         judgements, parts = _judge(specification, data, fitted.ensemble)
@@ -124,8 +131,14 @@ def run_experiment(
     return Outcome(record, bundle, data, judgements, interrupted=fitted.stopped == "interrupted")
 
 
-def _check_folder(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder that cannot take the run, and clear away what a killed writer left in one that can."""
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that cannot take the run, and clear away what a killed writer left in one that can.
+
+    Raises
+    ------
+    OutputError
+        If it cannot.
+    """
     if not resume:
         if folder.exists():
             raise OutputError(f"{folder} exists already; choose another folder, or --resume to continue its run.")
@@ -187,6 +200,7 @@ def _fit(
     *,
     resume: bool,
     listener: Listener,
+    workers: Workers | None,
 ) -> FittedEnsemble:
     return fit_ensemble(
         specification,
@@ -196,6 +210,7 @@ def _fit(
         listener=MembersListener(listener.on_member, listener.on_epoch, listener.on_batch, listener.stop_requested),
         folder=folder,
         resume=resume,
+        workers=workers,
     )
 
 

@@ -22,6 +22,7 @@ from sulsul.training import MembersListener, TrainingResult, train_members
 from sulsul.training.history import EpochRecord, history_to_csv
 from sulsul.training.members import member_seed
 from sulsul.training.result import Stopped
+from sulsul.training.workers import Workers
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,7 @@ def fit_ensemble(
     linear: Sequence[LinearBaseline] = (),
     folder: Path | None = None,
     resume: bool = False,
+    workers: Workers | None = None,
 ) -> FittedEnsemble:
     """Train the networks of a specification and fit what combines and calibrates them.
 
@@ -63,6 +65,8 @@ def fit_ensemble(
         From :func:`fit_linear_parts`; needed by ``wide.kind = "linear"``.
     folder, resume
         Where an interrupted training is kept, and whether to go on from there.
+    workers
+        The processes that train together; this is the first.
 
     Raises
     ------
@@ -87,6 +91,7 @@ def fit_ensemble(
         listener=listener,
         folder=folder,
         resume=resume,
+        workers=workers,
     )
     wide = strongest(linear).classifier if specification.wide.kind == "linear" else None
     ensemble = Ensemble(

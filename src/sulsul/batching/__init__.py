@@ -2,6 +2,7 @@
 
 from sulsul.batching.collate import PackedArrays, collate
 from sulsul.batching.encoded_corpus import EncodedCorpus
+from sulsul.batching.parts import BatchPart, part_of_batch
 from sulsul.batching.sampler import BatchSampler
 
-__all__ = ["BatchSampler", "EncodedCorpus", "PackedArrays", "collate"]
+__all__ = ["BatchPart", "BatchSampler", "EncodedCorpus", "PackedArrays", "collate", "part_of_batch"]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sulsul.model.classifier import Classifier
     from sulsul.preparation import PreparedData
     from sulsul.specification import RunSpecification
+    from sulsul.training.workers import Workers
 
 _DEFAULT_FOLDER = Path("runs")
 
@@ -32,18 +33,48 @@ def new_folder(name: str) -> Path:
     return folder
 
 
-def run_and_print(specification: "RunSpecification", *, output: Path | None, baselines: bool, resume: bool) -> None:
+def run_and_print(
+    specification: "RunSpecification",
+    *,
+    output: Path | None,
+    baselines: bool,
+    resume: bool,
+    n_workers: int | None = None,
+) -> None:
+    """Run a specification, on several processes if asked; the first of them shows progress and prints the result."""
+    from sulsul.distributed.assisting import assist_experiment
+    from sulsul.distributed.joining import join_workers
+    from sulsul.errors import UsageError
+    from sulsul.training import MembersListener
+    from sulsul.training.interruption import StopOnSignal
+
+    if resume and output is None:
+        raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
+    with join_workers(n_workers, sys.argv[1:]) as workers:
+        if workers is None or workers.is_first:
+            _run_and_print(specification, output=output, baselines=baselines, resume=resume, workers=workers)
+        else:
+            with StopOnSignal() as stop:
+                listener = MembersListener(stop_requested=stop)
+                assist_experiment(specification, workers, resume=resume, listener=listener)
+
+
+def _run_and_print(
+    specification: "RunSpecification",
+    *,
+    output: Path | None,
+    baselines: bool,
+    resume: bool,
+    workers: "Workers | None",
+) -> None:
     """Run a specification with progress on standard error, and print its result on standard output."""
     from rich.console import Console
 
-    from sulsul.errors import UsageError
     from sulsul.experiment import Listener, run_experiment
     from sulsul.report.text_table import render_terminal
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.progress import TrainingProgress
 
-    if resume and output is None:
-        raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
     folder = output or new_folder(specification.name)
     progress_console = Console(stderr=True)
     with TrainingProgress(progress_console) as progress, StopOnSignal(_say_stopping) as stop:
@@ -53,6 +84,7 @@ def run_and_print(specification: "RunSpecification", *, output: Path | None, bas
             command=command_line(),
             baselines=baselines,
             resume=resume,
+            workers=workers,
             listener=Listener(
                 on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
                 on_findings=lambda findings: print_findings(progress_console, findings),

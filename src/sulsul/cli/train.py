@@ -37,6 +37,9 @@ def train(
     label_separator: SeparatorOption = None,
     baselines: Annotated[bool, typer.Option(help="Also fit the linear baselines.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", metavar="N", min=1, help="Train on N processes of this machine.")
+    ] = None,
 ) -> None:
     """Train a classifier on a table of labelled texts and say honestly how good it is."""
     from sulsul.cli.running import run_and_print
@@ -55,7 +58,7 @@ def train(
     specification = override_split(specification, validation=validation, test=test)
     if specification.data.source is None:
         raise UsageError("give the DATA to train on: a file, a glob, a folder or a named data set.")
-    run_and_print(specification, output=output, baselines=baselines, resume=resume)
+    run_and_print(specification, output=output, baselines=baselines, resume=resume, n_workers=workers)
 
 
 def demo(output: OutputOption = None) -> None:

@@ -45,6 +45,21 @@ class Loss(NamedTuple):
     n_correct: int
 
 
+class WholeBatch(NamedTuple):
+    """Where some texts stand in the batch they are a part of, which decides their dropout masks.
+
+    Attributes
+    ----------
+    places : int64 (B,)
+        For each row of the part the packed sequence that it is in the whole batch.
+    offsets : int64 (T,)
+        Of the whole batch: packed rows before each timestep.
+    """
+
+    places: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+
+
 class Network:
     """Input, sequence layers, pooling, dense head and output, added in this order.
 
@@ -261,7 +276,9 @@ class Network:
         """
         _call(self._native.predict, token_ids, offsets, rows, logits, type_offsets, part_ids)
 
-    def differentiate(self, rows: npt.NDArray[np.int64], *, seed: int = 0, step: int = 0) -> Loss:
+    def differentiate(
+        self, rows: npt.NDArray[np.int64], *, seed: int = 0, step: int = 0, whole: WholeBatch | None = None
+    ) -> Loss:
         """Compute loss and gradients of a batch as in training, without taking a step.
 
         Parameters
@@ -270,13 +287,40 @@ class Network:
             The batch.
         seed, step
             Choose the dropout masks: they are a function of these two, the layer and the place of a value.
+        whole
+            The batch of which the rows are a part; None: they are the whole.
 
         Raises
         ------
         DataError, KernelError
             As :meth:`predict`.
         """
-        return Loss(*_call(self._native.differentiate, rows, seed, step))
+        places, offsets = whole or (None, None)
+        return Loss(*_call(self._native.differentiate, rows, seed, step, places, offsets))
+
+    def touched_rows(self) -> npt.NDArray[np.int64]:
+        """Return the rows of the trained embedding that the last batch differentiated reads, rising; else none."""
+        rows: npt.NDArray[np.int64] = self._native.touched_rows()
+        return rows
+
+    def update(self, *, learning_rate: float, step: int, rows: npt.NDArray[np.int64] | None = None) -> None:
+        """Take an optimizer step with the gradients that lie in the optimizer's array.
+
+        Parameters
+        ----------
+        learning_rate
+            Of this step.
+        step
+            Number of steps before it.
+        rows : int64 (n,)
+            Rows of the embedding to update, rising; None: all.
+
+        Raises
+        ------
+        KernelError
+            If the optimizer is not set or a row does not exist.
+        """
+        _call(self._native.update, learning_rate, step, rows)
 
     def train(
         self,

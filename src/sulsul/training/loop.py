@@ -1,6 +1,7 @@
 """The training loop."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from sulsul.batching import EncodedCorpus
@@ -14,6 +15,7 @@ from sulsul.training.run import BatchReport, Run
 from sulsul.training.settings import TrainingSettings
 from sulsul.training.step import StepRunner
 from sulsul.training.validation import validation_scores
+from sulsul.training.workers import Workers
 
 POLL_INTERVAL_S = 0.02
 """A stop is felt to be at once, and small steps are some four hundred times cheaper than a look at everything."""
@@ -25,6 +27,10 @@ def _ignore(report: object) -> None:
 
 def _never() -> bool:
     return False
+
+
+def _is_stopping(workers: Workers) -> bool:
+    return workers.stopping
 
 
 def train_classifier(
@@ -42,6 +48,7 @@ def train_classifier(
     poll_interval_s: float = POLL_INTERVAL_S,
     resume_from: TrainingState | None = None,
     step_runner: StepRunner | None = None,
+    workers: Workers | None = None,
 ) -> TrainingResult:
     """Train a classifier in place.
 
@@ -78,6 +85,9 @@ def train_classifier(
         The state to go on from, from :func:`sulsul.training.checkpoint.load_checkpoint`.
     step_runner
         What takes the steps; None: what ``settings.backend`` asks for.
+    workers
+        The processes that train the network together, each on its part of every batch. All call this function with the
+        same arguments, but the first alone writes checkpoints; all end with the same weights.
 
     Returns
     -------
@@ -88,11 +98,12 @@ def train_classifier(
     Raises
     ------
     TrainingError
-        If there are no texts or no labels, the loss or a weight is not finite, or ``resume_from`` is of another run.
+        If there are no texts or no labels, the loss or a weight is not finite, ``resume_from`` is of another run, or a
+        worker was lost or differs from the others.
     KernelError
         If the settings ask for the native backend and it cannot run the classifier.
     SpecificationError
-        If class weights or warm-up do not fit the data.
+        If class weights or warm-up do not fit the data, or batch normalisation is to be trained by several workers.
     DataError
         If a token id is outside the classifier's vocabulary.
     OutputError
@@ -107,11 +118,16 @@ def train_classifier(
             settings,
             classes=tuple(classes),
             step_runner=step_runner,
+            workers=workers,
             checkpoint_path=checkpoint_path,
             checkpoint_interval_s=checkpoint_interval_s,
         )
         if resume_from is not None:
             run.restore(resume_from)
+        if workers is not None:
+            run.check_workers()
+            workers.stop_wanted, workers.stopping = stop_requested, False
+            stop_requested = partial(_is_stopping, workers)
         try:
             stopped = run_epochs(run, on_epoch, on_batch, stop_requested, poll_interval_s)
         except KeyboardInterrupt:
@@ -146,7 +162,9 @@ def run_epochs(
                 on_batch(run.report(len(batches)))
             run.save_checkpoint_if_due()
         check_weights(run.classifier, epoch=run.epoch, learning_rate=run.last_learning_rate)
-        scores = validation_scores(run.classifier, run.validation) if run.validation is not None else None
+        if run.workers is not None:
+            run.workers.check_same_weights(run.classifier)
+        scores = validation_scores(run.classifier, run.validation, run.workers) if run.validation is not None else None
         record = run.end_epoch(scores)
         run.save_checkpoint()
         on_epoch(record)

@@ -26,6 +26,7 @@ from sulsul.training.loop import train_classifier
 from sulsul.training.result import TrainingResult
 from sulsul.training.run import BatchReport
 from sulsul.training.settings import TrainingSettings
+from sulsul.training.workers import Workers
 
 _METADATA_KEY = "sulsul_member"
 
@@ -65,6 +66,7 @@ def train_members(
     listener: MembersListener,
     folder: Path | None = None,
     resume: bool = False,
+    workers: Workers | None = None,
 ) -> list[TrainedMember]:
     """Train ``n_members`` networks; member i has the seed ``settings.seed + i``.
 
@@ -83,6 +85,9 @@ def train_members(
         Where the state is kept; None: nowhere.
     resume
         Go on from what is in ``folder``.
+    workers
+        The processes that train together, as for :func:`sulsul.training.train_classifier`. Each has a folder, which
+        only the first one's run writes to; what is there to resume goes from it to the others.
 
     Returns
     -------
@@ -101,6 +106,8 @@ def train_members(
     fingerprint = corpora_fingerprint(train, validation) if keeps_members else ""
     identity = RunIdentity(settings=settings, classes=tuple(classes), data_fingerprint=fingerprint)
     members: list[TrainedMember] = []
+    if workers is not None and resume and folder is not None:
+        workers.files_from_first(folder, [CHECKPOINT_NAME, *(member_file(i) for i in range(n_members - 1))])
     for index in range(n_members):
         own = settings.model_copy(update={"seed": member_seed(settings.seed, index)})
         mine = identity.model_copy(update={"settings": own})
@@ -122,12 +129,13 @@ def train_members(
             stop_requested=listener.stop_requested,
             checkpoint_path=None if folder is None else folder / CHECKPOINT_NAME,
             resume_from=_checkpoint_of(folder, own, first=index == 0) if resume and folder is not None else None,
+            workers=workers,
         )
         if result.history or not members:
             members.append(TrainedMember(classifier, result))
         if result.stopped == "interrupted":
             return _marked_interrupted(members, result)
-        if kept is not None:
+        if kept is not None and (workers is None or workers.is_first):
             _save_member(kept, classifier, FinishedMember(**dict(mine), result=result))
     return members
 

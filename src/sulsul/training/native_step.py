@@ -1,7 +1,6 @@
 """A training step as one call into the extension."""
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,7 +44,7 @@ class NativeStep:
         If the extension cannot run the classifier.
     """
 
-    backend: ClassVar[StepBackend] = "native"
+    backend: StepBackend = "native"
 
     def __init__(
         self,
@@ -67,10 +66,13 @@ class NativeStep:
         for name, tensor in tensors_by_name(classifier).items():
             gradient = self._gradients.views.get(name)
             self._network.bind_parameter(name, numpy_view(tensor), None if gradient is None else gradient.numpy())
+        self._set_optimizer(settings, self._gradients)
+
+    def _set_optimizer(self, settings: TrainingSettings, gradients: FlatArray) -> None:
         self._network.set_optimizer(
             settings.optimizer,
             values=self._values.flat.numpy(),
-            gradients=self._gradients.flat.numpy(),
+            gradients=gradients.flat.numpy(),
             state=tuple(array.flat.numpy() for array in self._state.values()),
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
@@ -102,10 +104,7 @@ class NativeStep:
         DataError
             If a text does not fit the classifier.
         """
-        if self._any_parameter.data_ptr() != self._address:
-            raise TrainingError("the classifier was moved to another device or dtype while it was being trained")
-        if corpus is not self._corpus:
-            self._bind(corpus)
+        self._check_bound(corpus)
         losses = self._network.train(
             batches, learning_rates=learning_rates, seconds=seconds, seed=self._seed, step=step
         )
@@ -117,8 +116,7 @@ class NativeStep:
 
         Moving statistics of a batch normalisation do: they follow every batch that passes in training.
         """
-        if corpus is not self._corpus:
-            self._bind(corpus)
+        self._check_bound(corpus)
         loss = self._network.differentiate(rows, seed=self._seed, step=step)
         return loss.value, {name: view.clone() for name, view in self._gradients.views.items()}
 
@@ -156,7 +154,12 @@ class NativeStep:
                 raise TrainingError(f"the checkpoint holds optimizer state {key!r}, which does not fit this classifier")
             view.copy_(tensor)
 
-    def _bind(self, corpus: EncodedCorpus) -> None:
+    def _check_bound(self, corpus: EncodedCorpus) -> None:
+        """Bind the texts; what is bound stays so until other texts come."""
+        if self._any_parameter.data_ptr() != self._address:
+            raise TrainingError("the classifier was moved to another device or dtype while it was being trained")
+        if corpus is self._corpus:
+            return
         if corpus.class_ids is None:
             raise TrainingError("the texts to train on have no labels; name the label column")
         self._network.bind_texts(corpus.token_ids, corpus.offsets, **type_arrays(corpus.types))

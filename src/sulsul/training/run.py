@@ -32,6 +32,7 @@ from sulsul.training.settings import TrainingSettings
 from sulsul.training.step import Rows, StepOutcome, StepRunner
 from sulsul.training.step_choice import choose_step_runner
 from sulsul.training.validation import ValidationScores
+from sulsul.training.workers import Workers
 
 _MOST_OFFERED = 1024
 """Batches offered to the step runner at a time; preparing them takes some 0.5 ms."""
@@ -82,6 +83,7 @@ class Run:
         *,
         classes: tuple[str, ...],
         step_runner: StepRunner | None,
+        workers: Workers | None = None,
         checkpoint_path: Path | None,
         checkpoint_interval_s: float,
     ) -> None:
@@ -97,16 +99,31 @@ class Run:
         n_steps = settings.epochs * len(self.sampler)
         self.schedule = Schedule(settings, n_steps=n_steps, maximise=self.stopping.maximise)
         weights = class_weights(settings, train.class_ids, classes)
-        self.step_runner = step_runner or choose_step_runner(classifier, settings, weights)
+        self.step_runner = step_runner or choose_step_runner(classifier, settings, weights, workers)
+        self.workers = workers
         self.epoch, self.batch, self.step = 1, 0, 0
         self.history: list[EpochRecord] = []
         self._totals = RunningTotals()
         self._best = _BestWeights(0, {})
         self._n_offered = 1
         self._classes = classes
-        self._checkpoint_path = checkpoint_path
+        self._checkpoint_path = checkpoint_path if workers is None or workers.is_first else None
         self._checkpoint_interval_s = checkpoint_interval_s
         self._last_checkpoint_s = self._last_tick_s = time.perf_counter()
+
+    def check_workers(self) -> None:
+        """Refuse to begin with workers that have other texts, settings or weights.
+
+        Raises
+        ------
+        TrainingError
+            Naming what differs.
+        """
+        if self.workers is not None:
+            self.workers.check_same("encoded texts", self._data_fingerprint.encode())
+            values = self.settings.model_dump_json(exclude={"threads"})
+            self.workers.check_same("settings", f"{values}{self._classes}{self.epoch}{self.batch}".encode())
+            self.workers.check_same_weights(self.classifier)
 
     @property
     def last_learning_rate(self) -> float:

@@ -1,7 +1,7 @@
 """One optimizer step, behind the seam that torch's and the native implementation share."""
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ class StepOutcome(NamedTuple):
 class StepRunner(Protocol):
     """Takes optimizer steps on a classifier, whose parameters it updates in place."""
 
-    backend: ClassVar[StepBackend]
+    backend: StepBackend
 
     def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
         """Take one step on the labelled texts at ``rows``; ``step`` counts the steps taken before it."""
@@ -67,7 +67,7 @@ class StepRunner(Protocol):
 class TorchStep:
     """Forward, loss, backward, clip and step through torch's autograd and optimizers."""
 
-    backend: ClassVar[StepBackend] = "torch"
+    backend: StepBackend = "torch"
 
     def __init__(self, classifier: Classifier, objective: Objective, settings: TrainingSettings) -> None:
         self._classifier = classifier
@@ -86,10 +86,17 @@ class TorchStep:
         ValueError
             If the texts carry no labels.
         """
+        batch = PackedBatch.from_arrays(collate(corpus, rows))
+        outcome = self._differentiate(corpus, rows, batch)
+        if np.isfinite(outcome.loss):
+            self._update(touched_rows(batch) if self._lazy_table is not None else None, learning_rate, step)
+        return outcome
+
+    def _differentiate(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> StepOutcome:
+        """Compute the gradients, unless the loss is not finite."""
         if corpus.class_ids is None:
             raise ValueError("the texts to train on have no labels")
         class_ids = corpus.class_ids[rows]
-        batch = PackedBatch.from_arrays(collate(corpus, rows))
         logits: Tensor = self._classifier(batch)
         weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
         loss = self._objective(logits, targets_tensor(class_ids), weights)
@@ -98,9 +105,6 @@ class TorchStep:
             for parameter in self._parameters:
                 parameter.grad = None
             torch.autograd.backward(loss)
-            if self._clip_norm is not None:
-                clip_gradients(self._parameters, self._clip_norm)
-            self._take_step(batch, learning_rate, step)
         return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
 
     def run_for(
@@ -109,11 +113,12 @@ class TorchStep:
         """Take one step, on the first batch: next to it the caller's share in the time is nothing."""
         return [self.run(corpus, batches[0], learning_rate=learning_rates[0], step=step)]
 
-    def _take_step(self, batch: PackedBatch, learning_rate: float, step: int) -> None:
-        if self._lazy_table is None:
+    def _update(self, rows: Tensor | None, learning_rate: float, step: int) -> None:
+        if self._clip_norm is not None:
+            clip_gradients(self._parameters, self._clip_norm)
+        if self._lazy_table is None or rows is None:
             take_step(self._optimizer, learning_rate=learning_rate, step=step)
         else:
-            rows = torch.unique(batch.token_ids if batch.types is None else batch.types.part_ids)
             take_lazy_step(self._optimizer, table=self._lazy_table, rows=rows, learning_rate=learning_rate, step=step)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -123,3 +128,9 @@ class TorchStep:
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back the optimizer's tensors."""
         load_optimizer_tensors(self._optimizer, self._named, tensors)
+
+
+def touched_rows(batch: PackedBatch) -> Tensor:
+    """Return the rows of the embedding that a batch reads, rising, shape (n,), int64."""
+    rows: Tensor = torch.unique(batch.token_ids if batch.types is None else batch.types.part_ids)
+    return rows

@@ -5,18 +5,26 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.errors import SpecificationError
 from sulsul.model.classifier import Classifier
 from sulsul.model.native_network import refusal
+from sulsul.model.specification import BatchNormLayer
 from sulsul.training.native_step import NativeStep
 from sulsul.training.objective import Objective
+from sulsul.training.parallel_step import ParallelStep
+from sulsul.training.separable_step import SeparableNativeStep, SeparableTorchStep
 from sulsul.training.settings import TrainingSettings
 from sulsul.training.step import StepRunner, TorchStep
+from sulsul.training.workers import Workers
 
 _LOG = logging.getLogger(__name__)
 
 
 def choose_step_runner(
-    classifier: Classifier, settings: TrainingSettings, class_weights: npt.NDArray[np.float32] | None
+    classifier: Classifier,
+    settings: TrainingSettings,
+    class_weights: npt.NDArray[np.float32] | None,
+    workers: Workers | None = None,
 ) -> StepRunner:
     """Return what ``settings.backend`` asks for; ``auto`` is native wherever it can be, and says so where it cannot.
 
@@ -26,11 +34,26 @@ def choose_step_runner(
     ------
     KernelError
         If ``native`` is asked for and the extension cannot run the classifier.
+    SpecificationError
+        If several workers are to train a network with batch normalisation, whose statistics need the whole batch.
     """
     backend = classifier.backend if settings.backend == "auto" else settings.backend
     reason = refusal(classifier) if backend == "auto" else None
     if reason is not None:
         _LOG.warning("training steps run on torch: %s", reason)
-    if backend == "torch" or reason is not None:
+    uses_torch = backend == "torch" or reason is not None
+    if workers is not None:
+        if any(isinstance(layer, BatchNormLayer) for layer in classifier.specification.layers):
+            raise SpecificationError(
+                "batch normalisation needs the statistics of the whole batch: train this network with one worker, or "
+                "leave the layer out."
+            )
+        separable = (
+            SeparableTorchStep(classifier, Objective(classifier.output_kind, class_weights), settings)
+            if uses_torch
+            else SeparableNativeStep(classifier, settings, class_weights)
+        )
+        return ParallelStep(separable, workers, settings)
+    if uses_torch:
         return TorchStep(classifier, Objective(classifier.output_kind, class_weights), settings)
     return NativeStep(classifier, settings, class_weights)

@@ -1,0 +1,48 @@
+"""What every worker but the first does: it trains along, and leaves reading, judging and writing to the first."""
+
+import tempfile
+from pathlib import Path
+
+from sulsul.fitting import build_classifier
+from sulsul.preparation import prepare
+from sulsul.specification import RunSpecification
+from sulsul.training import MembersListener, train_members
+from sulsul.training.workers import Workers
+
+
+def assist_experiment(
+    specification: RunSpecification, workers: Workers, *, resume: bool = False, listener: MembersListener | None = None
+) -> None:
+    """Train the networks of a specification together with the worker that runs the experiment.
+
+    Parameters
+    ----------
+    specification
+        As the first worker has it; every worker reads and encodes the data itself.
+    workers
+        The processes that train together.
+    resume
+        Whether the first worker resumes; what there is comes from it.
+    listener
+        Called while training goes on.
+
+    Raises
+    ------
+    SulsulError
+        As reading and training do.
+    """
+    data = prepare(specification)
+    validation = data.splits.get("validation")
+    with tempfile.TemporaryDirectory(prefix="sulsul-worker-") as folder:
+        train_members(
+            lambda member: build_classifier(specification, data, member=member),
+            specification.ensemble.members,
+            data.train.encoded,
+            None if validation is None else validation.encoded,
+            specification.training,
+            classes=data.labels.classes,
+            listener=listener or MembersListener(),
+            folder=Path(folder),
+            resume=resume,
+            workers=workers,
+        )
