@@ -15,7 +15,6 @@ import numpy as np
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from safetensors import SafetensorError
-from safetensors import safe_open as open_safetensors
 from safetensors.numpy import load as arrays_of_safetensors
 from safetensors.numpy import save as safetensors_bytes_of_arrays
 from safetensors.torch import save as safetensors_bytes
@@ -31,10 +30,11 @@ from sulsul.model.classifier import Classifier
 from sulsul.model.row_quantization import QuantizedRows, dequantize_rows, quantize_rows
 from sulsul.specification import RunSpecification, describe_validation_error
 from sulsul.text import LabelEncoder, Tokenizer
+from sulsul.verified_folder import FileEntry, VerifiedFolder
 
 SCHEMA_VERSION = 3
-"""The newest schema; a bundle says 2 only if it holds more than one plain network, and 3 only if its numbers are kept
-in fewer bits, so that older versions read the others."""
+"""The newest schema; a bundle says 2 only if it is more than one plain network or pretrained, and 3 only if its numbers
+are kept in fewer bits, so that older versions read the others."""
 MODEL_FILE = "model.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
@@ -42,18 +42,9 @@ LINEAR_FILE = "linear.safetensors"
 _SCALE = ".scale"
 _LARGEST_CONFIG_BYTES = 64 * 2**20
 # Sections of a specification that came with schema 2; where they say nothing they are not written.
-_NEWER_SECTIONS = ("ensemble", "wide", "calibration")
+_NEWER_SECTIONS = ("ensemble", "wide", "calibration", "pretraining")
 # Arrays of the linear part that schema 3 keeps in 16 bits, and what they are read back as.
 _COMPACT_LINEAR = {"idf": np.float64, "weights": np.float32}
-
-
-class FileEntry(BaseModel):
-    """Size and checksum of one file of the bundle."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    sha256: str = Field(pattern="^[0-9a-f]{64}$")
-    size_bytes: int = Field(ge=0)
 
 
 class AnswerEntry(BaseModel):
@@ -160,10 +151,7 @@ class Bundle:
             answer=_answer_entry(self.ensemble),
             compact=self.compact,
             data=dict(self.data),
-            files={
-                name: FileEntry(sha256=hashlib.sha256(content).hexdigest(), size_bytes=len(content))
-                for name, content in contents.items()
-            },
+            files={name: FileEntry.of(content) for name, content in contents.items()},
         )
         text = json.dumps(_as_json(config), ensure_ascii=False, indent=1)
         write_text_atomically(folder / CONFIG_FILE, text)
@@ -178,15 +166,16 @@ class Bundle:
             If the folder is not a bundle, a file is missing or altered, or the schema is newer than this version.
         """
         config = read_config(folder)
-        tokenizer_json = _verified_text(folder, TOKENIZER_FILE, config)
+        files = VerifiedFolder(folder, CONFIG_FILE, config.files)
+        tokenizer_json = files.text(TOKENIZER_FILE)
         specification = config.specification
         if backend is not None:
             specification = specification.with_overrides([f"training.backend={backend}"])
         try:
             tokenizer = Tokenizer.from_json(tokenizer_json, specification.text)
             labels = LabelEncoder(config.classes, multi_label=config.multi_label)
-            members = _members(config, specification, _verified_tensors(folder, config))
-            linear = _linear(folder, config, members[0])
+            members = _members(config, specification, files.tensors(MODEL_FILE))
+            linear = _linear(files, config, members[0])
         except BundleError:
             raise
         except (SulsulError, ValueError) as error:
@@ -233,38 +222,9 @@ def _not_a_bundle(folder: Path) -> str:
         return f"{folder} is a file; a trained classifier is a folder."
     if (folder / "checkpoint.safetensors").exists():
         return f"{folder} is a run that did not finish: repeat its train command with --resume."
+    if (folder / "encoder.json").exists():
+        return f"{folder} is a pretrained encoder, not a classifier: train one from it with --pretrained {folder}."
     return f"{folder} holds no {CONFIG_FILE}: not a trained classifier."
-
-
-def _verified_bytes(folder: Path, name: str, config: BundleConfig) -> bytes:
-    entry = config.files.get(name)
-    if entry is None:
-        raise BundleError(f"{folder / CONFIG_FILE} does not list {name}.")
-    try:
-        content = (folder / name).read_bytes()
-    except FileNotFoundError:
-        raise BundleError(f"{folder / name} is missing; restore the folder from where it was saved.") from None
-    except OSError as error:
-        raise BundleError(f"{folder / name} cannot be read: {error.strerror}.") from None
-    if len(content) != entry.size_bytes or hashlib.sha256(content).hexdigest() != entry.sha256:
-        raise BundleError(f"{folder / name} was altered after it was saved (its SHA-256 differs from {CONFIG_FILE}).")
-    return content
-
-
-def _verified_text(folder: Path, name: str, config: BundleConfig) -> str:
-    try:
-        return _verified_bytes(folder, name, config).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BundleError(f"{folder / name} is not UTF-8 (byte {error.start}): not a bundle's.") from None
-
-
-def _verified_tensors(folder: Path, config: BundleConfig) -> dict[str, torch.Tensor]:
-    _verified_bytes(folder, MODEL_FILE, config)
-    try:
-        with open_safetensors(folder / MODEL_FILE, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise BundleError(f"{folder / MODEL_FILE} is not a safetensors file: {error}.") from None
 
 
 def _tokenizer_json(bundle: Bundle) -> str:
@@ -276,7 +236,7 @@ def _tokenizer_json(bundle: Bundle) -> str:
 def _schema_version(bundle: Bundle) -> int:
     if bundle.compact is not None:
         return 3
-    return 1 if bundle.ensemble.is_plain else 2
+    return 1 if bundle.ensemble.is_plain and not bundle.specification.pretraining.is_used else 2
 
 
 def _answer_entry(ensemble: Ensemble) -> AnswerEntry:
@@ -351,17 +311,17 @@ def _members(
     return tuple(members)
 
 
-def _linear(folder: Path, config: BundleConfig, network: Classifier) -> LinearClassifier | None:
+def _linear(files: VerifiedFolder, config: BundleConfig, network: Classifier) -> LinearClassifier | None:
     description = config.answer.linear
     if description is None:
         return None
     if description.multi_label != config.multi_label:
-        raise BundleError(f"{folder / CONFIG_FILE}: the linear part is for another kind of labels.")
-    content = _verified_bytes(folder, LINEAR_FILE, config)
+        raise BundleError(f"{files.folder / CONFIG_FILE}: the linear part is for another kind of labels.")
+    content = files.content(LINEAR_FILE)
     try:
         arrays = arrays_of_safetensors(content)
     except SafetensorError as error:
-        raise BundleError(f"{folder / LINEAR_FILE} is not a safetensors file: {error}.") from None
+        raise BundleError(f"{files.folder / LINEAR_FILE} is not a safetensors file: {error}.") from None
     if config.compact is not None and config.compact.linear:
         arrays |= {name: arrays[name].astype(dtype) for name, dtype in _COMPACT_LINEAR.items() if name in arrays}
     n_columns = network.n_classes if config.multi_label or network.n_classes > 2 else 1

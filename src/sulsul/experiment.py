@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
+from sulsul.corpora import read_splits
 from sulsul.doctor import check_after, check_before, findings_of_run
+from sulsul.encoder import ENCODER_FILE, Encoder
 from sulsul.ensemble import Ensemble
-from sulsul.errors import InterruptedRunError, OutputError, SulsulError
+from sulsul.errors import InterruptedRunError, OutputError, SpecificationError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
 from sulsul.files import is_leftover, output_error, remove_leftovers, write_text_atomically
 from sulsul.findings import Finding
@@ -20,6 +22,7 @@ from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_l
 from sulsul.judging import Judgement, judge, judge_parts, mistakes, paired_with_baselines
 from sulsul.model.classifier import Classifier
 from sulsul.preparation import PreparedData, prepare
+from sulsul.pretraining import PretrainingListener, check_can_pretrain, pretrain, texts_beside
 from sulsul.report.curves import curves_svg
 from sulsul.report.environment import describe_machine, package_versions
 from sulsul.report.lengths import lengths_svg
@@ -34,6 +37,8 @@ from sulsul.training.run import BatchReport
 from sulsul.training.workers import Workers
 
 SPECIFICATION_FILE = "specification.toml"
+ENCODER_FOLDER = "encoder"
+"""Where in a run's folder the encoder is that it made first."""
 _HEADLINE_ORDER: tuple[Split, ...] = ("test", "validation", "train")
 
 
@@ -48,6 +53,7 @@ class Listener:
     on_member: Callable[[int, int], object] = lambda member, n_members: None
     on_baselines: Callable[[], object] = lambda: None
     stop_requested: Callable[[], bool] = lambda: False
+    pretraining: PretrainingListener | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +90,8 @@ def run_experiment(
     baselines
         Whether to fit the linear baselines too.
     resume
-        Continue from the checkpoint in ``folder``; from the beginning if the run was killed before its first one.
+        Continue from the checkpoint in ``folder``; from the beginning if the run was killed before its first one. An
+        encoder in it, finished or not, is gone on with as well.
     listener
         Called while the run goes on.
     workers
@@ -98,7 +105,8 @@ def run_experiment(
     """
     listener = listener or Listener()
     check_folder(folder, resume=resume)
-    data = prepare(specification)
+    encoder = _pretrained(specification, folder, resume=resume, listener=listener, workers=workers)
+    data = prepare(specification, encoder=encoder)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
     before = check_before(data, specification, classifier)
@@ -156,7 +164,28 @@ def check_folder(folder: Path, *, resume: bool) -> None:
 
 def _only_begun(folder: Path) -> bool:
     """Return whether a folder is what a run leaves that is killed before its first checkpoint."""
-    return folder.is_dir() and all(path.name == SPECIFICATION_FILE or is_leftover(path) for path in folder.iterdir())
+    begun = {SPECIFICATION_FILE, ENCODER_FOLDER}
+    return folder.is_dir() and all(path.name in begun or is_leftover(path) for path in folder.iterdir())
+
+
+def _pretrained(
+    specification: RunSpecification, folder: Path, *, resume: bool, listener: Listener, workers: Workers | None
+) -> Encoder | None:
+    """Return the encoder made of the run's own training texts and those without labels, if the run asks for one."""
+    if not specification.pretraining.unlabelled:
+        return None
+    if workers is not None:
+        raise SpecificationError(
+            "pretraining.unlabelled: several processes do not pretrain; run `sulsul pretrain` first, and start from "
+            "what it makes with --pretrained."
+        )
+    check_can_pretrain(specification)
+    own = folder / ENCODER_FOLDER
+    if (own / ENCODER_FILE).exists():
+        return Encoder.load(own)
+    corpus, splits = read_splits(specification.data, specification.split, drop_without_label=True)
+    texts = texts_beside(specification, corpus, splits)
+    return pretrain(specification, texts, own, resume=resume and own.exists(), listener=listener.pretraining).encoder
 
 
 def _create(folder: Path) -> bool:
@@ -169,8 +198,8 @@ def _create(folder: Path) -> bool:
 
 
 def _remove_if_worthless(folder: Path) -> None:
-    """Remove a folder in which nothing is worth keeping: no checkpoint and no classifier."""
-    if not (folder / CHECKPOINT_NAME).exists() and not (folder / CONFIG_FILE).exists():
+    """Remove a folder in which nothing is worth keeping: no checkpoint, no classifier and no encoder."""
+    if not any((folder / name).exists() for name in (CHECKPOINT_NAME, CONFIG_FILE, ENCODER_FOLDER)):
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
@@ -299,6 +328,7 @@ def provenance(data: PreparedData) -> dict[str, Any]:
         "rows_sha256": {name: rows_digest(split.rows) for name, split in data.splits.items()},
         "rows": {name: len(split.rows) for name, split in data.splits.items()},
         "training_class_counts": np.atleast_1d(_class_counts(data)).tolist(),
+        **({} if data.encoder is None else {"encoder": dict(data.encoder.provenance)}),
     }
 
 

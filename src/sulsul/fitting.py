@@ -155,12 +155,14 @@ def calibrate(ensemble: Ensemble, specification: RunSpecification, data: Prepare
 def build_classifier(specification: RunSpecification, data: PreparedData, *, member: int = 0) -> Classifier:
     """Return a network of a specification with its initial weights; ``member`` tells those of an ensemble apart.
 
+    Where the data come with an encoder, the network's input and first recurrent layer are its.
+
     Raises
     ------
     SpecificationError
-        If the network cannot be built.
+        If the network cannot be built, or is not the one that the encoder was made for.
     """
-    return Classifier(
+    classifier = Classifier(
         specification.model,
         vocabulary_size=data.tokenizer.vocabulary_size,
         n_classes=len(data.labels.classes),
@@ -170,6 +172,9 @@ def build_classifier(specification: RunSpecification, data: PreparedData, *, mem
         vectors=_vectors(specification, data.tokenizer),
         backend=specification.training.backend,
     )
+    if data.encoder is not None:
+        data.encoder.copy_into(classifier)
+    return classifier
 
 
 def _vectors(specification: RunSpecification, tokenizer: Tokenizer) -> npt.NDArray[np.float32] | None:

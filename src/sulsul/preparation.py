@@ -9,6 +9,8 @@ import polars as pl
 
 from sulsul.batching import EncodedCorpus
 from sulsul.corpora import Corpus, Splits, read_splits
+from sulsul.encoder import Encoder, load_encoder
+from sulsul.errors import SpecificationError
 from sulsul.report.record import Split
 from sulsul.specification import RunSpecification
 from sulsul.text import LabelEncoder, Tokenizer
@@ -43,7 +45,8 @@ class PreparedSplit:
 class PreparedData:
     """Everything a run trains on and is judged by; only ``train`` was used to fit anything.
 
-    ``splits`` holds the splits that have texts; ``split_note`` says in words how they were made.
+    ``splits`` holds the splits that have texts; ``split_note`` says in words how they were made. With an ``encoder``
+    the tokenizer is its own, and every network starts from its weights.
     """
 
     corpus: Corpus
@@ -51,6 +54,7 @@ class PreparedData:
     labels: LabelEncoder
     splits: dict[Split, PreparedSplit]
     split_note: str
+    encoder: Encoder | None = None
 
     @property
     def train(self) -> PreparedSplit:
@@ -62,18 +66,28 @@ class PreparedData:
         return self.corpus.texts.gather(pl.Series(self.splits[split].rows, dtype=pl.Int64))
 
 
-def prepare(specification: RunSpecification) -> PreparedData:
+def prepare(specification: RunSpecification, *, encoder: Encoder | None = None) -> PreparedData:
     """Read, split, fit the tokenizer and the labels on the training split, and encode every split.
+
+    Parameters
+    ----------
+    specification
+        The run. Rows without a label are refused, unless texts without labels are asked for: then they are left out.
+    encoder
+        The one just pretrained on what ``pretraining.unlabelled`` names.
 
     Raises
     ------
     DataError
         If the data cannot be read, split or labelled as asked.
     SpecificationError
-        If the model's output cannot express the classes found.
+        If the model's output cannot express the classes found, or the encoder was made with other settings.
+    BundleError
+        If the encoder cannot be read.
     """
-    corpus, splits = read_splits(specification.data, specification.split)
-    return prepare_splits(corpus, splits, specification)
+    drop = bool(specification.pretraining.unlabelled)
+    corpus, splits = read_splits(specification.data, specification.split, drop_without_label=drop)
+    return prepare_splits(corpus, splits, specification, encoder=encoder)
 
 
 def prepare_splits(
@@ -83,25 +97,45 @@ def prepare_splits(
     *,
     labels: LabelEncoder | None = None,
     tokenizer: Tokenizer | None = None,
+    encoder: Encoder | None = None,
 ) -> PreparedData:
     """Fit the tokenizer and the labels on the training rows, unless they are given, and encode every split.
+
+    A given tokenizer is that of a network that exists, which no encoder is put into.
 
     Raises
     ------
     DataError
         If a label is missing or unknown.
     SpecificationError
-        If the model's output cannot express the classes.
+        If the model's output cannot express the classes, or the encoder was made with other settings.
+    BundleError
+        If the encoder cannot be read.
     """
     train = corpus.select(splits.train)
     assert train.labels is not None  # whoever made the splits refuses a source without labels
     labels = labels or LabelEncoder.fit(train.labels)
     specification.model.resolved_output(len(labels.classes), multi_label=labels.multi_label)
-    tokenizer = tokenizer or Tokenizer.fit(train.texts, specification.text)
+    if tokenizer is None:
+        encoder = encoder or _encoder(specification)
+        tokenizer = encoder.tokenizer_for(specification.text) if encoder else _fitted(train, specification)
     prepared = {
         name: encode_rows(corpus, rows, tokenizer, labels) for name in _SPLITS if len(rows := getattr(splits, name))
     }
-    return PreparedData(corpus, tokenizer, labels, prepared, splits.note)
+    return PreparedData(corpus, tokenizer, labels, prepared, splits.note, encoder)
+
+
+def _encoder(specification: RunSpecification) -> Encoder | None:
+    if specification.pretraining.unlabelled:
+        raise SpecificationError(
+            "pretraining.unlabelled: only `sulsul train` pretrains on the way; run `sulsul pretrain` first and set "
+            "pretraining.encoder to its folder."
+        )
+    return load_encoder(specification)
+
+
+def _fitted(train: Corpus, specification: RunSpecification) -> Tokenizer:
+    return Tokenizer.fit(train.texts, specification.text)
 
 
 def encode_rows(

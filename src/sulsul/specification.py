@@ -13,6 +13,7 @@ from sulsul.answer_settings import CalibrationSettings, EnsembleSettings, WideSe
 from sulsul.corpora.settings import DataSettings, SplitSettings
 from sulsul.errors import SpecificationError
 from sulsul.model.specification import INPUTS, ModelSpecification
+from sulsul.pretraining_settings import PretrainingSettings
 from sulsul.text.settings import TextSettings
 from sulsul.training.settings import TrainingSettings
 
@@ -49,6 +50,7 @@ class RunSpecification(BaseModel):
     ensemble: EnsembleSettings = EnsembleSettings()
     wide: WideSettings = WideSettings()
     calibration: CalibrationSettings = CalibrationSettings()
+    pretraining: PretrainingSettings = PretrainingSettings()
 
     @model_validator(mode="after")
     def _raw_ids_are_padded(self) -> Self:

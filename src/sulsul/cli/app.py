@@ -9,6 +9,7 @@ from sulsul.cli.evaluate import evaluate
 from sulsul.cli.explain import explain
 from sulsul.cli.export import export
 from sulsul.cli.predict import predict
+from sulsul.cli.pretrain import pretrain
 from sulsul.cli.recipe import recipe_app
 from sulsul.cli.serve import serve
 from sulsul.cli.shrink import shrink
@@ -42,6 +43,7 @@ def _options(
 
 app.command()(demo)
 app.command()(train)
+app.command()(pretrain)
 app.command()(compare)
 app.command()(evaluate)
 app.command()(predict)

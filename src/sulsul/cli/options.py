@@ -82,6 +82,22 @@ def override_split(
     return type(specification).parse(values, where="--validation and --test")
 
 
+def override_pretraining(
+    specification: "RunSpecification", *, encoder: str | None = None, unlabelled: Sequence[str] | None = None
+) -> "RunSpecification":
+    """Return the specification with what was given to start from.
+
+    Raises
+    ------
+    SpecificationError
+        If both an encoder and texts to make one of are given.
+    """
+    values = specification.model_dump(mode="json")
+    given = {"encoder": encoder, "unlabelled": None if unlabelled is None else list(unlabelled)}
+    values["pretraining"] |= {key: value for key, value in given.items() if value}
+    return type(specification).parse(values, where="--pretrained and --unlabelled")
+
+
 def build_specification(
     recipe: str | None, spec_file: Path | None, overrides: Sequence[str] | None
 ) -> "RunSpecification":

@@ -71,13 +71,19 @@ def _run_and_print(
     from rich.console import Console
 
     from sulsul.experiment import Listener, run_experiment
+    from sulsul.pretraining import PretrainingListener
+    from sulsul.pretraining.progress import PretrainingProgress
     from sulsul.report.text_table import render_terminal
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.progress import TrainingProgress
 
     folder = output or new_folder(specification.name)
     progress_console = Console(stderr=True)
-    with TrainingProgress(progress_console) as progress, StopOnSignal(_say_stopping) as stop:
+    with (
+        PretrainingProgress(progress_console) as pretraining,
+        TrainingProgress(progress_console) as progress,
+        StopOnSignal(say_stopping) as stop,
+    ):
         outcome = run_experiment(
             specification,
             folder,
@@ -93,6 +99,14 @@ def _run_and_print(
                 on_member=progress.on_member,
                 on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
                 stop_requested=stop,
+                pretraining=PretrainingListener(
+                    pretraining.on_texts,
+                    pretraining.on_plan,
+                    pretraining.on_step,
+                    pretraining.on_look,
+                    pretraining.stop,
+                    stop_requested=stop,
+                ),
             ),
         )
     console = Console()
@@ -107,7 +121,8 @@ def _run_and_print(
         raise SystemExit(130)
 
 
-def _say_stopping() -> None:
+def say_stopping() -> None:
+    """Say on standard error that a stop request was heard."""
     # The handler of a signal may run in the middle of another print; one system call cannot get in its way.
     os.write(2, b"\nstopping at the next step and saving the state; once more: stop at once\n")
 

@@ -17,6 +17,7 @@ from sulsul.cli.options import (
     TextOption,
     build_specification,
     override_data,
+    override_pretraining,
     override_split,
 )
 
@@ -36,6 +37,13 @@ def train(
     keep_classes: ClassesOption = None,
     label_separator: SeparatorOption = None,
     baselines: Annotated[bool, typer.Option(help="Also fit the linear baselines.")] = True,
+    pretrained: Annotated[
+        str | None, typer.Option(metavar="ENCODER", help="Start from what `sulsul pretrain` learned.")
+    ] = None,
+    unlabelled: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="Pretrain first, on these texts too. May be repeated, and be DATA itself."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
     workers: Annotated[
         int | None, typer.Option("--workers", metavar="N", min=1, help="Train on N processes of this machine.")
@@ -46,7 +54,7 @@ def train(
     from sulsul.errors import UsageError
 
     specification = override_data(
-        build_specification(recipe, spec, settings),
+        override_pretraining(build_specification(recipe, spec, settings), encoder=pretrained, unlabelled=unlabelled),
         source=data,
         text=text,
         label=label,

@@ -81,7 +81,17 @@ def single_network(specification: RunSpecification) -> RunSpecification:
     """Return the specification of one plain network, which is what a comparison compares.
 
     With several networks and a linear part in each answer, differences between cells would drown.
+
+    Raises
+    ------
+    UsageError
+        If it starts from a pretrained encoder, which the controls cannot do.
     """
+    if specification.pretraining.is_used:
+        raise UsageError(
+            "a comparison trains every network from scratch, so that they differ by their cells alone; leave "
+            "pretraining.encoder and pretraining.unlabelled out."
+        )
     plain = {name: RunSpecification.model_fields[name].default for name in ("ensemble", "wide", "calibration")}
     return specification.model_copy(update=plain)
 

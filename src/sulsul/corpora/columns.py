@@ -9,7 +9,8 @@ import polars as pl
 from sulsul.corpora.settings import DataSettings
 from sulsul.errors import DataError, UsageError
 
-Labels = Literal["required", "optional", "ignored"]
+Labels = Literal["required", "partial", "optional", "ignored"]
+"""Every row must have a label; a column of them must be there; they are read if it is; or none are wanted."""
 
 _TITLES = ("title", "subject", "headline", "제목")
 _BODIES = (
@@ -62,7 +63,7 @@ def choose_columns(
     name
         The source, for messages.
     labels
-        Whether a label column must be found, may be found, or is not wanted.
+        Whether a label column must be found (``required``, ``partial``), may be found, or is not wanted.
     split
         A column that must also be there.
 
@@ -80,7 +81,7 @@ def choose_columns(
     if labels == "ignored":
         label = None
     elif label is None:
-        label, said_label = _guess_label(schema, head, settings, name=name, required=labels == "required")
+        label, said_label = _guess_label(schema, head, settings, name=name, required=labels in {"required", "partial"})
     text, said_text = settings.text, None
     if not text:
         free = [column for column in schema if column not in {label, settings.id, split}]
@@ -94,7 +95,7 @@ def choose_columns(
 
 def _named(settings: DataSettings, split: str | None, labels: Labels) -> Iterable[tuple[str, str]]:
     yield from ((column, "--text") for column in settings.text)
-    if settings.label is not None and labels == "required":
+    if settings.label is not None and labels in {"required", "partial"}:
         yield settings.label, "--label"
     if settings.id is not None:
         yield settings.id, "--id"

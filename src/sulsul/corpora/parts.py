@@ -12,11 +12,12 @@ from sulsul.corpora.splits import Splits, complete_splits, split_corpus
 from sulsul.errors import DataError
 
 
-def read_splits(data: DataSettings, split: SplitSettings) -> tuple[Corpus, Splits]:
+def read_splits(data: DataSettings, split: SplitSettings, *, drop_without_label: bool = False) -> tuple[Corpus, Splits]:
     """Read a corpus and divide it as the settings say.
 
     With ``validation_source`` or ``test_source`` the texts of those files follow the others in the corpus, read with
-    the same columns; only the part without a file of its own is taken from the main source.
+    the same columns; only the part without a file of its own is taken from the main source. With
+    ``drop_without_label`` rows of the main source that have no label are left out instead of refused.
 
     Raises
     ------
@@ -25,7 +26,9 @@ def read_splits(data: DataSettings, split: SplitSettings) -> tuple[Corpus, Split
     SplitError
         As :func:`~sulsul.corpora.splits.split_corpus`.
     """
-    main = read_corpus(data, split_column=split.column)
+    main = read_corpus(data, split_column=split.column, labels="partial" if drop_without_label else "required")
+    if drop_without_label and main.labels is not None and main.labels.null_count():
+        main = main.select(main.labels.is_not_null().arg_true().to_numpy().astype(np.int64))
     if split.validation_source is None and split.test_source is None:
         return main, split_corpus(main, split)
     audit = main.audit

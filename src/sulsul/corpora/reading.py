@@ -41,7 +41,8 @@ def read_corpus(
     role
         What the source is to the caller (``data``, ``validation`` …), for messages.
     labels
-        Whether every row must have a label, labels are read where there are any, or none are wanted.
+        Whether every row must have a label (``required``), only some need have one (``partial``), labels are read if
+        there is a column of them, or none are wanted.
     split_column
         A column whose values go to :attr:`Corpus.split_values`.
     all_classes_exist
@@ -159,7 +160,8 @@ def assemble(
         first = locate_row(tuple(files), int(rows[cleaned.is_null().arg_true()[0]]), name)  # type: ignore[union-attr]
         raise LabelError(
             f"{first}, column {choice.label!r}: no label ({n_without_label} such row(s)). "
-            "Remove these rows, or name the classes to use with --keep-classes."
+            "Remove these rows, name the classes to use with --keep-classes, or pretrain on such rows with "
+            "--unlabelled (it takes this file too)."
         )
     if not frame.height:
         raise DataError(f"{name} has no row of the classes {', '.join(settings.keep_classes)}.")
@@ -195,7 +197,7 @@ def choose_table_columns(
     table: Table, settings: DataSettings, *, labels: Labels, split: str | None = None
 ) -> ColumnChoice:
     """Return the columns to read from a table, looking at its first rows only if something must be guessed."""
-    needs_head = not settings.text or (settings.label is None and labels == "required")
+    needs_head = not settings.text or (settings.label is None and labels in {"required", "partial"})
     head = table.head(min(_HEAD_ROWS, settings.limit or _HEAD_ROWS)) if needs_head else None
     split = split or table.split_column
     return choose_columns(table.schema(), head, settings, name=table.name, labels=labels, split=split)

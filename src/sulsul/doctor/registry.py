@@ -41,6 +41,7 @@ from sulsul.doctor.setup.padding import (
     find_padding_share,
     find_unmasked_padding,
 )
+from sulsul.doctor.setup.pretrained_texts import find_pretrained_on_judged
 from sulsul.doctor.setup.settings import (
     find_frozen_random_embedding,
     find_last_epoch_kept,
@@ -87,6 +88,7 @@ SETUP_CHECKS: tuple[Check[SetupEvidence], ...] = (
     Check("cleaning", "encoded", find_emptied_texts),
     Check("cleaning", "encoded", find_lost_signal, "thorough"),
     Check("validation-copied", "encoded", find_copied_split),
+    Check("pretrained-on-test", "encoded", find_pretrained_on_judged),
     Check("learning-rate", "specification", find_unlikely_learning_rate),
     Check("last-epoch-kept", "specification", find_last_epoch_kept),
     Check("relu-recurrence", "specification", find_relu_recurrence),

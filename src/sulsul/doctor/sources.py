@@ -139,7 +139,8 @@ def prepare_again(bundle: Bundle) -> PreparedData:
     specification = bundle.specification
     if specification.data.source is None:
         raise DataError("its specification names no source.")
-    corpus, divided = read_splits(specification.data, specification.split)
+    drop = bool(specification.pretraining.unlabelled)
+    corpus, divided = read_splits(specification.data, specification.split, drop_without_label=drop)
     splits = {name: encode_rows(corpus, rows, bundle.tokenizer, bundle.labels) for name, rows in _rows(divided).items()}
     return PreparedData(corpus, bundle.tokenizer, bundle.labels, splits, divided.note)
 

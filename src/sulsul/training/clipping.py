@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 import torch
 from torch import Tensor
-from torch.nn import Parameter
 
 # torch splits one long reduction over its threads, so that its rounding depends on their number; the sum of each row of
 # a matrix is computed by a single thread.
@@ -17,7 +16,7 @@ def global_norm(tensors: Iterable[Tensor]) -> Tensor:
     return torch.cat(sums).double().cumsum(0)[-1].sqrt() if sums else torch.zeros((), dtype=torch.float64)
 
 
-def clip_gradients(parameters: Iterable[Parameter], max_norm: float) -> float:
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     """Scale all gradients by one factor so that their global norm is at most ``max_norm`` (Pascanu et al., 2013).
 
     Returns

@@ -1,0 +1,93 @@
+"""How a pretraining is going: a live line on a terminal, and a line for every look at the held-out texts."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from sulsul.pretraining.history import Look
+from sulsul.pretraining.pretrain import PretrainingPlan
+from sulsul.pretraining.run import StepReport
+from sulsul.pretraining.texts import PretrainingTexts
+
+_REDRAW_INTERVAL_S = 0.1
+
+
+class PretrainingProgress:
+    """Prints what is read, a line per look and, on a terminal, a live bar.
+
+    A context manager; pass its methods to :class:`sulsul.pretraining.PretrainingListener`.
+
+    Parameters
+    ----------
+    console
+        Where to print; None: standard error.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True)
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._latest: StepReport | None = None
+        self._drawn_s = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Take the live line away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def on_texts(self, texts: PretrainingTexts) -> None:
+        """Say which texts are read."""
+        self._print(texts.described())
+
+    def on_plan(self, plan: PretrainingPlan) -> None:
+        """Say how much there is to learn."""
+        self._print(
+            f"{plan.n_train_tokens:,} tokens in {plan.n_segments:,} segments, {plan.n_held_out_tokens:,} held out; "
+            f"table of {plan.vocabulary_size:,} rows; {plan.n_predicted_words:,} words are predicted "
+            f"({plan.predicted_share:.1%} of the tokens)"
+        )
+
+    def on_step(self, report: StepReport) -> None:
+        """Redraw the live line, at most ten times a second."""
+        self._latest = report
+        now = time.monotonic()
+        if not self._console.is_terminal or now - self._drawn_s < _REDRAW_INTERVAL_S:
+            return
+        self._drawn_s = now
+        if self._bar is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"))
+            self._bar = Progress(*columns, console=self._console, transient=True, auto_refresh=False)
+            self._task = self._bar.add_task("", total=1.0, figures="")
+            self._bar.start()
+        assert self._task is not None
+        self._bar.update(
+            self._task,
+            completed=report.step,
+            total=report.n_steps,
+            description=f"epoch {report.epoch} · step {report.step:,}/{report.n_steps:,}",
+            figures=f"sampled loss {report.loss:.3f} · {report.tokens_per_s:,.0f} tokens/s",
+        )
+        self._bar.refresh()
+
+    def on_look(self, look: Look) -> None:
+        """Print the line of a look."""
+        assert self._latest is not None
+        done = f"epoch {look.epoch} · step {look.step:,}/{self._latest.n_steps:,}"
+        losses = f"sampled loss {look.loss:.3f} · held-out loss {look.held_out_loss:.3f}"
+        pace = f"{self._latest.tokens_per_s:,.0f} tokens/s · {look.seconds:,.0f} s"
+        self._print(f"{done} · {losses} (perplexity {look.perplexity:,.0f}) · {pace}")
+
+    def _print(self, line: str) -> None:
+        self._console.print(line, highlight=False, soft_wrap=True, markup=False)

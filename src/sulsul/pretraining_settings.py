@@ -1,0 +1,48 @@
+"""What can be chosen about learning an encoder from texts without labels."""
+
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class PretrainingSettings(BaseModel):
+    """Where a pretrained encoder comes from, and how one is made.
+
+    With ``encoder`` a run starts from a pretrained one, with ``unlabelled`` it makes one first; everything else
+    describes the making. Seed, threads and clipping are those of ``training``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    encoder: str | None = Field(default=None, description="Folder of a pretrained encoder to start from")
+    unlabelled: tuple[str, ...] = Field(
+        default=(), description="Files of texts to pretrain on first, with the training texts and rows without a label"
+    )
+    epochs: int = Field(default=6, ge=1, description="Passes over the texts, at most")
+    minutes: float | None = Field(
+        default=None, gt=0.0, description="Time limit; the learning rate falls in its last fifth"
+    )
+    patience: int = Field(default=3, ge=1, description="Looks at the held-out texts without improvement")
+    batch_size: int = Field(default=32, ge=1, description="Segments per step")
+    segment_length: int = Field(
+        default=128, ge=2, description="Longer texts are cut into segments of at most so many tokens"
+    )
+    learning_rate: float = Field(default=2e-3, gt=0.0)
+    warmup_steps: int = Field(default=200, ge=0)
+    dropout: float = Field(default=0.1, ge=0.0, lt=1.0, description="Of the states that predict")
+    output_words: int = Field(default=20_000, ge=2, description="Only so many of the most frequent words are predicted")
+    negatives: int = Field(
+        default=512, ge=1, description="Words drawn for each step, against which every word is predicted"
+    )
+    held_out: float = Field(default=0.01, gt=0.0, lt=1.0, description="Share of the texts to measure perplexity on")
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.encoder is not None and self.unlabelled:
+            raise ValueError("encoder and unlabelled exclude each other: start from an encoder, or make one first")
+        return self
+
+    @property
+    def is_used(self) -> bool:
+        """Whether a run starts from a pretrained encoder."""
+        return self.encoder is not None or bool(self.unlabelled)

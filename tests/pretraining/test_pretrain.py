@@ -1,0 +1,158 @@
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+from sulsul.encoder import Encoder
+from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, TrainingError
+from sulsul.pretraining import PretrainingListener, PretrainingTexts, collect_texts, pretrain
+from sulsul.pretraining.history import Look
+from sulsul.specification import RunSpecification
+
+WORDS = ["nul", "een", "twee", "drie", "vier", "vijf", "zes", "zeven", "acht", "negen"]
+
+
+def counting_texts(n: int = 60) -> PretrainingTexts:
+    """Texts in which every word says what comes next."""
+    texts = [" ".join(WORDS[(start + i) % 10] for i in range(6 + start % 9)) + f" x{start}" for start in range(n)]
+    return collect_texts([("made", pl.Series(texts))])
+
+
+def specification(**sections: dict[str, object]) -> RunSpecification:
+    values: dict[str, dict[str, object]] = {
+        "text": {"ngrams": [1, 2], "vocabulary_size": 60},
+        "model": {
+            "input": {"kind": "summed-embedding", "size": 8},
+            "layers": [{"kind": "gru", "units": 8, "bidirectional": True}],
+        },
+        "training": {"threads": 1, "clip_norm": 1.0},
+        "pretraining": {
+            "epochs": 6,
+            "segment_length": 8,
+            "negatives": 5,
+            "learning_rate": 0.03,
+            "warmup_steps": 2,
+            "held_out": 0.2,
+            "batch_size": 8,
+        },
+    }
+    return RunSpecification.parse({key: {**values.get(key, {}), **sections.get(key, {})} for key in values}, where="t")
+
+
+@pytest.mark.parametrize(
+    "sections",
+    [
+        {},
+        {"model": {"layers": [{"kind": "lstm", "units": 8}]}},
+        {"model": {"input": {"kind": "embedding", "size": 8}}, "text": {"ngrams": None}},
+    ],
+    ids=["both directions", "forward alone", "plain embedding"],
+)
+def test_it_learns_which_word_comes_next(tmp_path: Path, sections: dict[str, dict[str, object]]) -> None:
+    looks: list[Look] = []
+    outcome = pretrain(
+        specification(**sections),
+        counting_texts(),
+        tmp_path / "encoder",
+        listener=PretrainingListener(on_look=looks.append),
+    )
+    assert looks[-1].perplexity < 0.6 * looks[0].perplexity
+    assert outcome.best.held_out_loss == min(look.held_out_loss for look in looks)
+    read = Encoder.load(tmp_path / "encoder")
+    assert set(read.tensors) == set(outcome.encoder.tensors)
+    assert read.provenance["texts"] == 60
+    assert read.was_read([counting_texts().texts[7], "another"]).tolist() == [True, False]
+    assert sorted(path.name for path in (tmp_path / "encoder").iterdir()) == [
+        "encoder.json",
+        "encoder.safetensors",
+        "history.csv",
+        "texts.safetensors",
+        "tokenizer.json",
+    ]
+
+
+def test_an_interrupted_pretraining_ends_with_the_same_weights(tmp_path: Path) -> None:
+    texts = counting_texts()
+    whole = pretrain(specification(), texts, tmp_path / "whole").encoder
+    steps: list[int] = []
+    listener = PretrainingListener(
+        on_step=lambda report: steps.append(report.step), stop_requested=lambda: len(steps) == 17
+    )
+    with pytest.raises(InterruptedRunError, match=r"step 17 of .*--resume"):
+        pretrain(specification(), texts, tmp_path / "parts", listener=listener)
+    resumed = pretrain(specification(), texts, tmp_path / "parts", resume=True).encoder
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(tensor, resumed.tensors[name]), name
+    for name in ("encoder.safetensors", "tokenizer.json"):
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def test_it_is_resumed_with_the_same_settings_and_texts_only(tmp_path: Path) -> None:
+    texts = counting_texts()
+    with pytest.raises(InterruptedRunError):
+        pretrain(specification(), texts, tmp_path / "e", listener=PretrainingListener(stop_requested=lambda: True))
+    with pytest.raises(TrainingError, match=r"pretraining\.negatives was 5 and is now 6"):
+        pretrain(specification(pretraining={"negatives": 6}), texts, tmp_path / "e", resume=True)
+    with pytest.raises(TrainingError, match="the texts are not those"):
+        pretrain(specification(), counting_texts(59), tmp_path / "e", resume=True)
+    longer = specification(pretraining={"minutes": 5.0})
+    assert pretrain(longer, texts, tmp_path / "e", resume=True).stopped == "finished"
+    with pytest.raises(OutputError, match="it is finished"):
+        pretrain(longer, texts, tmp_path / "e", resume=True)
+    with pytest.raises(OutputError, match="exists already"):
+        pretrain(longer, texts, tmp_path / "e")
+
+
+def test_a_time_limit_ends_it(tmp_path: Path) -> None:
+    limited = specification(pretraining={"minutes": 0.001, "epochs": 500})
+    outcome = pretrain(limited, counting_texts(), tmp_path / "e")
+    assert outcome.looks[-1].step < 400
+
+
+def test_patience_ends_it(tmp_path: Path) -> None:
+    hopeless = specification(pretraining={"learning_rate": 3.0, "patience": 1, "epochs": 50, "warmup_steps": 0})
+    outcome = pretrain(hopeless, counting_texts(), tmp_path / "e")
+    assert outcome.stopped == "early"
+    assert outcome.looks[-1].epoch < 50
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"model": {"layers": []}}, "needs a recurrent layer"),
+        ({"model": {"input": {"kind": "one-hot"}}, "text": {"ngrams": None}}, "model.input 'one-hot' has not"),
+        (
+            {"model": {"input": {"kind": "embedding", "vectors": "a.vec"}}, "text": {"ngrams": None}},
+            r"model\.input\.vectors",
+        ),
+    ],
+)
+def test_networks_without_anything_to_pretrain_are_refused(
+    tmp_path: Path, sections: dict[str, dict[str, object]], message: str
+) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        pretrain(specification(**sections), counting_texts(), tmp_path / "e")
+    assert not (tmp_path / "e").exists()
+
+
+def test_texts_of_single_words_are_refused(tmp_path: Path) -> None:
+    texts = collect_texts([("made", pl.Series(["one", "two", "three"]))])
+    with pytest.raises(DataError, match="fewer than two texts hold two words"):
+        pretrain(specification(), texts, tmp_path / "e")
+
+
+def test_texts_are_collected_once_and_judged_ones_kept_back() -> None:
+    found = collect_texts(
+        [("a", pl.Series(["x y", "", "x y", "z"])), ("b", pl.Series(["z", "w", "held"]))],
+        kept_back=pl.Series(["held", "elsewhere"]),
+    )
+    assert found.texts.to_list() == ["x y", "z", "w"]
+    assert found.sources == (("a", 2), ("b", 1))
+    assert (found.n_repeated, found.n_kept_back) == (3, 1)
+    assert found.described() == (
+        "pretraining on 3 texts: 2 of a, 1 of b (3 repeated or empty, left out; 1 of the validation and test splits, "
+        "kept back)"
+    )
+    with pytest.raises(DataError, match="fewer than two texts"):
+        collect_texts([("a", pl.Series(["held", "one"]))], kept_back=pl.Series(["held"]))
