@@ -191,7 +191,7 @@ def one_of_each_kind(texts: Sequence[str], weights: npt.NDArray[np.float64], n: 
     Parameters
     ----------
     texts
-        Different texts.
+        Different texts, those first that are to fill groups without any.
     weights
         (B,): how much each counts for the centre of its group; not negative.
     n
@@ -214,12 +214,14 @@ def one_of_each_kind(texts: Sequence[str], weights: npt.NDArray[np.float64], n: 
     groups = MiniBatchKMeans(n, random_state=seed, n_init=1, batch_size=2048)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than groups: filled up below
-        distances = groups.fit(points, sample_weight=np.maximum(weights, 1e-6)).transform(points)
-    is_free = np.ones(len(texts), np.bool_)
-    for group in range(n):
-        free = np.flatnonzero(is_free)
-        is_free[free[distances[free, group].argmin()]] = False
-    return np.flatnonzero(~is_free).tolist()
+        group_of = groups.fit_predict(points, sample_weight=np.maximum(weights, 1e-6))
+    off_centre = ((points - groups.cluster_centers_[group_of]) ** 2).sum(axis=1)
+    order = np.argsort(off_centre, kind="stable")
+    nearest = order[np.unique(group_of[order], return_index=True)[1]]
+    is_chosen = np.zeros(len(texts), np.bool_)
+    is_chosen[nearest] = True
+    is_chosen[np.flatnonzero(~is_chosen)[: n - len(nearest)]] = True  # for groups that no text is in: the first texts
+    return [int(position) for position in np.flatnonzero(is_chosen)]
 
 
 def suggestions_as_csv(suggestions: Suggestions, *, multi_label: bool, with_ids: bool) -> str:
