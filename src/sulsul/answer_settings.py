@@ -21,8 +21,9 @@ class EnsembleSettings(_Settings):
 class WideSettings(_Settings):
     """What answers beside the recurrent networks.
 
-    ``linear`` is the tuned linear baseline itself: of the models on words and on characters the one that scores better
-    on held-out training texts, fitted on the training split.
+    ``linear``: a tuned linear model on the n-grams, of words or of characters, of which the baseline scores better on
+    held-out training texts; its columns are scaled by how much each n-gram speaks for a class
+    (:func:`sulsul.evaluation.baselines.fit_linear_part`). It is fitted on the training split.
     """
 
     kind: Literal["none", "linear"] = "none"

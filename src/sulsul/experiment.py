@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
+from sulsul.choices import settle
 from sulsul.corpora import read_splits
 from sulsul.doctor import check_after, check_before, findings_of_run
 from sulsul.encoder import ENCODER_FILE, Encoder
@@ -18,7 +19,14 @@ from sulsul.errors import InterruptedRunError, OutputError, SpecificationError, 
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
 from sulsul.files import is_leftover, output_error, remove_leftovers, write_text_atomically
 from sulsul.findings import Finding
-from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_linear_parts, history_files
+from sulsul.fitting import (
+    FittedEnsemble,
+    build_classifier,
+    fit_ensemble,
+    fit_linear_baselines,
+    fit_wide_part,
+    history_files,
+)
 from sulsul.judging import Judgement, judge, judge_parts, mistakes, paired_with_baselines
 from sulsul.model.classifier import Classifier
 from sulsul.preparation import PreparedData, prepare
@@ -46,6 +54,7 @@ _HEADLINE_ORDER: tuple[Split, ...] = ("test", "validation", "train")
 class Listener:
     """What is called while an experiment runs; each may be left out."""
 
+    on_chosen: Callable[[tuple[str, ...]], object] = lambda reasons: None
     on_prepared: Callable[[PreparedData, Classifier], object] = lambda data, classifier: None
     on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_batch: Callable[[BatchReport], object] = lambda report: None
@@ -107,17 +116,18 @@ def run_experiment(
     check_folder(folder, resume=resume)
     encoder = _pretrained(specification, folder, resume=resume, listener=listener, workers=workers)
     data = prepare(specification, encoder=encoder)
+    specification, chosen = settle(specification, data.facts)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
+    listener.on_chosen(chosen)
     before = check_before(data, specification, classifier)
     listener.on_findings(before.findings)
     created = _create(folder)
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
         linear = _fit_linear(specification, data, listener) if specification.wide.kind == "linear" else ()
-        fitted = _fit(
-            specification, data, classifier, linear, folder, resume=resume, listener=listener, workers=workers
-        )
+        wide = fit_wide_part(specification, data, linear)
+        fitted = _fit(specification, data, classifier, wide, folder, resume=resume, listener=listener, workers=workers)
         if not fitted.results[0].history:
             raise InterruptedRunError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
         judgements, parts = _judge(specification, data, fitted.ensemble)
@@ -127,6 +137,7 @@ def run_experiment(
                 linear = _fit_linear(specification, data, listener)
             judged_baselines = _judge_baselines(data, linear if baselines else ())
         record = _record(specification, data, fitted, judgements, parts, judged_baselines, command)
+        record = record.model_copy(update={"chosen": chosen})
         probabilities = {name: judged.probabilities for name, judged in judgements.items()}
         after = check_after(record, data, specification, probabilities)
         record = record.model_copy(update={"findings": findings_of_run(before.findings, after.findings)})
@@ -217,14 +228,14 @@ def _headline(data: PreparedData) -> Split:
 
 def _fit_linear(specification: RunSpecification, data: PreparedData, listener: Listener) -> tuple[LinearBaseline, ...]:
     listener.on_baselines()
-    return fit_linear_parts(specification, data)
+    return fit_linear_baselines(specification, data)
 
 
 def _fit(
     specification: RunSpecification,
     data: PreparedData,
     classifier: Classifier,
-    linear: Sequence[LinearBaseline],
+    wide: LinearBaseline | None,
     folder: Path,
     *,
     resume: bool,
@@ -235,7 +246,7 @@ def _fit(
         specification,
         data,
         lambda member: classifier if member == 0 else build_classifier(specification, data, member=member),
-        linear=linear,
+        wide=wide,
         listener=MembersListener(listener.on_member, listener.on_epoch, listener.on_batch, listener.stop_requested),
         folder=folder,
         resume=resume,

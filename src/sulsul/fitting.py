@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sulsul.ensemble import Ensemble
 from sulsul.errors import DataError, SpecificationError
 from sulsul.evaluation.abstention import confidence, fit_abstention
-from sulsul.evaluation.baselines import LinearBaseline, fit_linear_baseline
+from sulsul.evaluation.baselines import LinearBaseline, fit_linear_baseline, fit_linear_part
 from sulsul.evaluation.blending import default_blend, fit_blend
 from sulsul.judging import judge
 from sulsul.model.classifier import Classifier
@@ -19,9 +19,11 @@ from sulsul.specification import RunSpecification
 from sulsul.text import Tokenizer
 from sulsul.text.vectors import read_vectors
 from sulsul.training import MembersListener, TrainingResult, train_members
+from sulsul.training.class_weights import class_weights
 from sulsul.training.history import EpochRecord, history_to_csv
 from sulsul.training.members import member_seed
 from sulsul.training.result import Stopped
+from sulsul.training.settings import TrainingSettings
 from sulsul.training.workers import Workers
 
 
@@ -44,7 +46,7 @@ def fit_ensemble(
     build: Callable[[int], Classifier],
     *,
     listener: MembersListener,
-    linear: Sequence[LinearBaseline] = (),
+    wide: LinearBaseline | None = None,
     folder: Path | None = None,
     resume: bool = False,
     workers: Workers | None = None,
@@ -61,8 +63,8 @@ def fit_ensemble(
         Returns the network of a member (from 0) with its initial weights.
     listener
         Called while training goes on.
-    linear
-        From :func:`fit_linear_parts`; needed by ``wide.kind = "linear"``.
+    wide
+        From :func:`fit_wide_part`; needed by ``wide.kind = "linear"``.
     folder, resume
         Where an interrupted training is kept, and whether to go on from there.
     workers
@@ -93,9 +95,10 @@ def fit_ensemble(
         resume=resume,
         workers=workers,
     )
-    wide = strongest(linear).classifier if specification.wide.kind == "linear" else None
     ensemble = Ensemble(
-        tuple(member.classifier for member in members), wide, default_blend(has_linear=wide is not None)
+        tuple(member.classifier for member in members),
+        None if wide is None else wide.classifier,
+        default_blend(has_linear=wide is not None),
     )
     results = tuple(member.result for member in members)
     if validation is not None and results[0].history:
@@ -103,7 +106,7 @@ def fit_ensemble(
     return FittedEnsemble(ensemble, results)
 
 
-def fit_linear_parts(specification: RunSpecification, data: PreparedData) -> tuple[LinearBaseline, ...]:
+def fit_linear_baselines(specification: RunSpecification, data: PreparedData) -> tuple[LinearBaseline, ...]:
     """Fit the linear models on words and on characters of the training split.
 
     Raises
@@ -120,9 +123,51 @@ def fit_linear_parts(specification: RunSpecification, data: PreparedData) -> tup
     )
 
 
-def strongest(linear: Sequence[LinearBaseline]) -> LinearBaseline:
+def fit_wide_part(
+    specification: RunSpecification, data: PreparedData, baselines: Sequence[LinearBaseline]
+) -> LinearBaseline | None:
+    """Fit what answers beside the networks, on the n-grams of the stronger baseline; None where none is asked for.
+
+    Where most training texts have several lines, first lines are features of their own.
+
+    Raises
+    ------
+    LabelError
+        If the training labels hold fewer than two classes.
+    """
+    if specification.wide.kind == "none":
+        return None
+    class_ids = data.train.encoded.class_ids
+    assert class_ids is not None
+    texts = data.texts("train")
+    return fit_linear_part(
+        texts,
+        class_ids,
+        strongest(baselines).unit,
+        n_classes=len(data.labels.classes),
+        first_line=2 * int(texts.str.contains("\n", literal=True).sum()) > len(texts),
+        weights=_text_weights(specification.training, data),
+        seed=specification.training.seed,
+    )
+
+
+def _text_weights(settings: TrainingSettings, data: PreparedData) -> npt.NDArray[np.float64] | None:
+    """Return how much each training text counts (B,), or of label sets for each label (B, C); None: all the same."""
+    encoded = data.train.encoded
+    class_ids = encoded.class_ids
+    assert class_ids is not None
+    by_class = class_weights(settings, class_ids, data.labels.classes)
+    if by_class is None:
+        return None if encoded.sample_weights is None else encoded.sample_weights.astype(np.float64)
+    weights = np.where(class_ids > 0, by_class, 1.0) if class_ids.ndim == 2 else by_class[class_ids]
+    if encoded.sample_weights is not None:
+        weights = (weights.T * encoded.sample_weights).T
+    return weights.astype(np.float64)
+
+
+def strongest(baselines: Sequence[LinearBaseline]) -> LinearBaseline:
     """Return the model with the best score on held-out training texts, the last of equals: characters."""
-    return max(reversed(linear), key=lambda model: -1.0 if model.held_out_score is None else model.held_out_score)
+    return max(reversed(baselines), key=lambda model: -1.0 if model.held_out_score is None else model.held_out_score)
 
 
 def history_files(histories: Sequence[Sequence[EpochRecord]]) -> dict[str, str]:

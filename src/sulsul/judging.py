@@ -14,6 +14,7 @@ from sulsul.ensemble import Ensemble, Texts
 from sulsul.evaluation import Evaluation, compare_paired, evaluate_predictions, predicted_labels
 from sulsul.evaluation.abstention import confidence, select_answers
 from sulsul.evaluation.baselines import TITLES, BaselineResult
+from sulsul.evaluation.linear_classifier import LinearClassifier
 from sulsul.evaluation.significance import PairedComparison
 from sulsul.preparation import PreparedSplit
 from sulsul.report.mistakes import confident_mistakes
@@ -104,7 +105,7 @@ def judge_parts(
     blend, linear = ensemble.blend, ensemble.linear
     return whole, AnswerSummary(
         n_members=len(ensemble.members),
-        linear=None if linear is None else TITLES[linear.features.unit],
+        linear=None if linear is None else _linear_title(linear),
         n_linear_weights=0 if linear is None else linear.weights.size,
         linear_weight=blend.linear_weight,
         temperature=blend.temperature,
@@ -113,6 +114,11 @@ def judge_parts(
         parts=(*parts, _part("whole answer", "whole", whole)),
         abstention=_abstention(ensemble, whole),
     )
+
+
+def _linear_title(linear: LinearClassifier) -> str:
+    """Return what the linear part reads; first lines only where it does."""
+    return TITLES[linear.features.unit] + (", first lines by themselves" if linear.features.first_line else "")
 
 
 def _part(name: str, kind: Literal["member", "recurrent", "linear", "whole"], judged: Judgement) -> PartScores:

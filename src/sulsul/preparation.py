@@ -8,6 +8,7 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.batching import EncodedCorpus
+from sulsul.choices import Facts
 from sulsul.corpora import Corpus, Splits, read_splits
 from sulsul.encoder import Encoder, load_encoder
 from sulsul.errors import SpecificationError
@@ -60,6 +61,12 @@ class PreparedData:
     def train(self) -> PreparedSplit:
         """The training split."""
         return self.splits["train"]
+
+    @property
+    def facts(self) -> Facts:
+        """Sizes of the training split, by which settings are chosen."""
+        encoded = self.train.encoded
+        return Facts(n_texts=len(encoded), n_classes=len(self.labels.classes), n_tokens=len(encoded.token_ids))
 
     def texts(self, split: Split) -> pl.Series:
         """Return the texts of a split in its order."""

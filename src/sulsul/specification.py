@@ -4,7 +4,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -16,6 +16,9 @@ from sulsul.model.specification import INPUTS, ModelSpecification
 from sulsul.pretraining_settings import PretrainingSettings
 from sulsul.text.settings import TextSettings
 from sulsul.training.settings import TrainingSettings
+
+Settleable = Literal["training.epochs", "ensemble.members"]
+"""Settings whose value may be left to the data; in the order in which they are settled."""
 
 RECURRENT_KINDS = frozenset({"simple-rnn", "gru", "lstm"})
 _RECURRENT_KEYS = {"cell": "kind", "units": "units", "bidirectional": "bidirectional", "activation": "activation"}
@@ -35,12 +38,16 @@ class Notebook(BaseModel):
 
 
 class RunSpecification(BaseModel):
-    """Data, split, text, model and training of one run, and what its answer is made of."""
+    """Data, split, text, model and training of one run, and what its answer is made of.
+
+    ``choose`` names the settings whose value here stands only until the data are read (:mod:`sulsul.choices`).
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = "run"
     description: str = ""
+    choose: tuple[Settleable, ...] = ()
     notebook: Notebook | None = None
     data: DataSettings = DataSettings()
     split: SplitSettings = SplitSettings()
@@ -107,12 +114,18 @@ class RunSpecification(BaseModel):
         """Return TOML text from which :meth:`from_toml` makes an equal object."""
         return tomli_w.dumps(_without_none(self.model_dump(mode="json")))
 
+    def single_network(self) -> Self:
+        """Return the specification of one plain network: no ensemble, no linear part, nothing calibrated."""
+        plain: dict[str, Any] = {"ensemble": EnsembleSettings(), "wide": WideSettings()}
+        left = tuple(setting for setting in self.choose if setting != "ensemble.members")
+        return self.model_copy(update={**plain, "calibration": CalibrationSettings(), "choose": left})
+
     def with_overrides(self, overrides: Iterable[str]) -> Self:
         """Return a copy with ``section.key=value`` assignments applied.
 
         A value is read as TOML, or else as a string. ``model.units``, ``model.cell``, ``model.bidirectional`` and
         ``model.activation`` stand for that field of every recurrent layer. Another ``model.input.kind`` keeps those of
-        the input's settings that it knows.
+        the input's settings that it knows. A setting that is assigned is no longer chosen from the data.
 
         Raises
         ------
@@ -124,7 +137,10 @@ class RunSpecification(BaseModel):
             path, equals, literal = assignment.partition("=")
             if not equals:
                 raise SpecificationError(f"--set {assignment}: write it as section.key=value.")
-            _assign(values, path.strip().split("."), _parse_literal(literal.strip()), assignment)
+            path = path.strip()
+            _assign(values, path.split("."), _parse_literal(literal.strip()), assignment)
+            if path in values["choose"]:
+                values["choose"].remove(path)
         return type(self).parse(values, where="--set")
 
 

@@ -113,13 +113,13 @@ def test_an_interrupted_comparison_ends_as_if_it_had_not_been(
     )
     with pytest.raises(ComparisonInterrupted):
         run_comparison(contenders, tmp_path / "run", command="c", seeds=2, listener=listener)
-    assert len(list((tmp_path / "run" / "trials").glob("*.checkpoint"))) == 1
+    assert len(list((tmp_path / "run" / "trials").glob("*.unfinished"))) == 1
     again = Listener(on_start=lambda name, n_left: started.append(name))
     resumed = run_comparison(contenders, tmp_path / "run", command="c", seeds=2, resume=True, listener=again)
     assert len(started) == 11 - 7
     assert not set(started) & set(done)
     assert scores(resumed) == scores(finished[1])
-    assert not list((tmp_path / "run" / "trials").glob("*.checkpoint"))
+    assert not list((tmp_path / "run" / "trials").glob("*.unfinished"))
 
 
 def test_more_seeds_reuse_the_trials_there_are(

@@ -56,6 +56,15 @@ def test_unreadable_names_are_refused(name: str) -> None:
         model_named(name, ModelSpecification())
 
 
+def test_the_whole_answer_of_a_recipe_enters_beside_its_network() -> None:
+    base = load_recipe("default").with_overrides(["ensemble.members=3", "wide.kind=linear"])
+    whole, network = build_contenders([base], ["whole", "base"])
+    assert (whole.name, network.name) == ("default, whole", "default")
+    assert (whole.specification.ensemble.members, whole.specification.wide.kind) == (3, "linear")
+    assert (network.specification.ensemble.members, network.specification.wide.kind) == (1, "none")
+    assert all(control.specification.ensemble.members == 1 for control in controls_of(whole))
+
+
 def test_bases_share_data_split_and_seed_of_the_first() -> None:
     first = load_recipe("default").with_overrides(["training.seed=7", "split.seed=5"])
     other = load_recipe("seoul-bigru")

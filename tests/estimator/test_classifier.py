@@ -33,6 +33,8 @@ def tiny(**parameters: object) -> RecurrentTextClassifier:
         "learning_rate": 0.03,
         "batch_size": 8,
         "settings": {
+            "ensemble.members": 1,
+            "wide.kind": "none",
             "training.threads": 1,
             "model.input.size": 8,
             "model.layers.1.rate": 0.0,

@@ -58,7 +58,13 @@ def _expected(estimator: BaseEstimator) -> dict[str, str]:
             batch_size=16,
             learning_rate=0.05,
             validation_fraction=0.0,
-            settings={"training.threads": 1, "model.input.size": 8, "model.layers.1.rate": 0.0},
+            settings={
+                "ensemble.members": 1,
+                "wide.kind": "none",
+                "training.threads": 1,
+                "model.input.size": 8,
+                "model.layers.1.rate": 0.0,
+            },
         )
     ],
     expected_failed_checks=_expected,

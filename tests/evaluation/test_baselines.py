@@ -6,8 +6,14 @@ import pytest
 from sklearn.model_selection import train_test_split
 
 from sulsul.errors import LabelError
-from sulsul.evaluation import baselines
-from sulsul.evaluation.baselines import BaselineScores, fit_linear_baseline, linear_baselines, majority
+from sulsul.evaluation import linear_fitting
+from sulsul.evaluation.baselines import (
+    BaselineScores,
+    fit_linear_baseline,
+    fit_linear_part,
+    linear_baselines,
+    majority,
+)
 
 GOOD = ["정말 좋아요", "좋은 영화", "really good", "good film", "아주 좋다", "good good"]
 BAD = ["정말 싫어요", "싫은 영화", "really bad", "bad film", "아주 싫다", "bad bad"]
@@ -41,7 +47,7 @@ def test_linear_baselines_learn_an_easy_task():
     assert char.accuracy == 1.0
     assert char.n == 3
     assert char.seconds > 0
-    assert char.settings["C"] in baselines._GRID
+    assert char.settings["C"] in linear_fitting._GRID
     assert char.settings["converged"]
     assert char.settings["chosen_by"] == "5 folds of cross-validation"
 
@@ -59,8 +65,8 @@ def test_a_repetition_gives_the_same_predictions():
 
 
 def test_large_training_splits_choose_on_a_sample(monkeypatch):
-    monkeypatch.setattr(baselines, "_CROSS_VALIDATED_VALUES", 10)
-    monkeypatch.setattr(baselines, "_HELD_OUT_VALUES", 100)
+    monkeypatch.setattr(linear_fitting, "_CROSS_VALIDATED_VALUES", 10)
+    monkeypatch.setattr(linear_fitting, "_HELD_OUT_VALUES", 100)
     model = fit_linear_baseline(TEXTS, LABELS, "char")
     assert "held-out fifth of" in str(model.settings["chosen_by"])
     assert model.predict(["good"]).tolist() == [1]
@@ -97,3 +103,24 @@ def test_seoul_petitions_reach_the_published_figures(shared_data):
     word, char = linear_baselines(*arguments, n_classes=3)
     assert word.scores.accuracy == pytest.approx(0.762, abs=0.01)
     assert char.scores.accuracy == pytest.approx(0.853, abs=0.01)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_a_linear_part_reads_titles_and_counts_for_whom_an_ngram_speaks(multi_label):
+    rng = np.random.default_rng(3)
+    classes = rng.integers(0, 3, 240)
+    names = np.array(["가나", "다라", "마바"])
+    noise = ["".join(rng.choice(list("사아자차카타"), 6)) for _ in classes]
+    # The title names the class and the body another one: only a model that tells them apart can know.
+    texts = [
+        f"{names[k]} {noise[i]}\n{noise[-i]} {names[rng.integers(0, 3)]} {names[rng.integers(0, 3)]}"
+        for i, k in enumerate(classes)
+    ]
+    labels = np.eye(3)[classes] if multi_label else classes
+    part = fit_linear_part(texts[:160], labels[:160], "char", n_classes=3, first_line=True)
+    plain = fit_linear_baseline(texts[:160], labels[:160], "char", n_classes=3)
+    truth = labels[160:]
+    share = [np.mean(np.asarray(model.predict(texts[160:]) == truth)) for model in (part, plain)]
+    assert share[0] > 0.95
+    assert share[0] > share[1]
+    assert part.classifier.weights.shape == (part.settings["features"], 3)

@@ -27,9 +27,9 @@ def similarities(matrix):
 
 def reference(unit, longest, min_texts):
     if unit == "word":
-        return TfidfVectorizer(token_pattern=r"\w+", ngram_range=(1, longest), sublinear_tf=True, min_df=min_texts).fit(
-            TEXTS
-        )
+        return TfidfVectorizer(
+            token_pattern=r"\w+|[^\w\s]", ngram_range=(1, longest), sublinear_tf=True, min_df=min_texts
+        ).fit(TEXTS)
     return TfidfVectorizer(
         analyzer="char",
         preprocessor=lambda text: f" {' '.join(text.lower().split())} " if text.strip() else "",
@@ -53,6 +53,19 @@ def test_similarities_equal_those_of_scikit_learn(unit, longest, min_texts, bloc
     assert ours == pytest.approx((theirs.transform(others) @ theirs.transform(TEXTS).T).toarray(), abs=1e-12)
 
 
+@pytest.mark.parametrize("unit", ["word", "char"])
+def test_first_lines_have_features_of_their_own(unit):
+    texts = ["good bus\nbad", "bad bus\ngood", "good bus bad", "bad\ngood bus\nbad", ""]
+    plain, without = fit_tfidf(texts, unit, 2, min_texts=1)
+    features, matrix = fit_tfidf(texts, unit, 2, min_texts=1, first_line=True)
+    of_titles, _ = fit_tfidf(["good bus", "bad bus", "bad"], unit, 2, min_texts=1)
+    assert features.n_features == plain.n_features + of_titles.n_features
+    assert without[0].nnz < matrix[0].nnz
+    assert without[2].nnz == matrix[2].nnz  # a single line is no title
+    same = transform_tfidf(texts, features) - matrix
+    assert abs(same).max() == 0
+
+
 def test_equal_words_agree_between_calls():
     features, _ = fit_tfidf(["alpha beta", "beta gamma"], "word", 2, min_texts=1)
     alone = transform_tfidf(pl.Series(["beta gamma"]), features)
@@ -66,7 +79,7 @@ def test_rare_ngrams_are_kept_where_nothing_else_is_left():
 
 
 def test_texts_without_any_ngram_are_rows_of_zeros():
-    _, matrix = fit_tfidf(["", "!!!", "word"], "word", 2, min_texts=1)
+    _, matrix = fit_tfidf(["", " \t", "word"], "word", 2, min_texts=1)
     assert np.diff(matrix.indptr).tolist() == [0, 0, 1]
 
 

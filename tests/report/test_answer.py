@@ -58,7 +58,7 @@ def printed(record):
 def test_the_verdict_compares_the_blend_and_says_what_it_contains(full_record):
     record = full_record.model_copy(update={"answer": blend()})
     judged = verdict(record)
-    assert "the blend of 2 networks and this linear model is" in judged.sentence
+    assert "the blend of 2 networks and a linear model is" in judged.sentence
     assert "the network is" not in judged.sentence
     assert judged.caveats[0] == (
         "The answer contains a linear model. Alone: the 2 networks 0.845, the linear model 0.853; together 0.861."

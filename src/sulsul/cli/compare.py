@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sulsul.specification import RunSpecification
 
 _MODELS_HELP = (
-    "[bi]simple-rnn, gru or lstm, then xLAYERS and -UNITS where wanted, or base. "
-    "Default: base of each recipe, or five cells without one."
+    "[bi]simple-rnn, gru or lstm, then xLAYERS and -UNITS where wanted; base: the recipe's network; whole: all that "
+    "answers in its runs. Default: base of each recipe, or five cells without one."
 )
 
 

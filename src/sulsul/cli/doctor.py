@@ -100,6 +100,7 @@ def doctor(
 
 
 def _examine_specification(specification: "RunSpecification", *, thorough: bool) -> "Diagnosis":
+    from sulsul.choices import settle
     from sulsul.doctor import check_before, examine_settings
     from sulsul.fitting import build_classifier
     from sulsul.preparation import prepare
@@ -107,6 +108,7 @@ def _examine_specification(specification: "RunSpecification", *, thorough: bool)
     if specification.data.source is None:
         return examine_settings(specification)
     data = prepare(specification)
+    specification, _ = settle(specification, data.facts)
     return check_before(data, specification, build_classifier(specification, data), thorough=thorough)
 
 

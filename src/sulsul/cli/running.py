@@ -93,6 +93,7 @@ def _run_and_print(
             workers=workers,
             listener=Listener(
                 on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
+                on_chosen=lambda reasons: print_chosen(progress_console, reasons),
                 on_findings=lambda findings: print_findings(progress_console, findings),
                 on_batch=progress.on_batch,
                 on_epoch=progress.on_epoch,
@@ -146,6 +147,12 @@ def _print_prepared(console: "Console", data: "PreparedData", classifier: "Class
         lines.append(f"texts {'; '.join(odd)}")
     console.print("\n".join(lines), highlight=False, soft_wrap=True, markup=False)
     console.print(summarise(classifier).render(), highlight=False, soft_wrap=True, markup=False)
+
+
+def print_chosen(console: "Console", reasons: "Sequence[str]") -> None:
+    """Print what was chosen from the data."""
+    for reason in reasons:
+        console.print(f"chosen from the data: {reason}", highlight=False, soft_wrap=True, markup=False)
 
 
 def print_findings(console: "Console", findings: "Sequence[Finding]") -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.choices import settle
 from sulsul.comparison.contenders import Contender, controls_of
 from sulsul.comparison.design import Design, read_design
 from sulsul.comparison.running import BASELINES, Listener, Runner
@@ -45,7 +46,7 @@ def run_comparison(
     Parameters
     ----------
     contenders
-        Networks; the first one's data, split and seed hold for all.
+        Networks, or whole recipes; the first one's data, split and seed hold for all.
     folder
         Where everything goes; it must not exist unless ``resume``.
     command
@@ -133,7 +134,8 @@ def _findings(contenders: Sequence[Contender], design: Design) -> tuple[Finding,
     found: dict[str, Finding] = {}
     for contender in contenders:
         data = design.prepare(contender.specification, 0)
-        diagnosis = check_before(data, contender.specification, build_classifier(contender.specification, data))
+        specification, _ = settle(contender.specification, data.facts)
+        diagnosis = check_before(data, specification, build_classifier(specification, data))
         for finding in diagnosis.findings:
             found.setdefault(finding.check, finding)
     return findings_of_run(found.values(), ())

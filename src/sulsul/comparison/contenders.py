@@ -18,6 +18,8 @@ from sulsul.specification import RunSpecification
 DEFAULT_MODELS = ("simple-rnn", "gru", "lstm", "bigru", "bilstm")
 BASE = "base"
 """The name that stands for a recipe's own network."""
+WHOLE = "whole"
+"""The name that stands for all that answers in a run of the recipe: its networks, linear part and calibration."""
 
 _NAME = re.compile(r"(?P<bi>bi)?(?P<cell>simple-rnn|rnn|gru|lstm)(?:x(?P<layers>[1-9]))?(?:-(?P<units>[1-9]\d*))?")
 _DEFAULT_UNITS = 64
@@ -47,7 +49,10 @@ class Contender:
 
 
 def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -> tuple[Contender, ...]:
-    """Return every model on every base, as one plain network; data, split and seed of the first base hold for all.
+    """Return every model on every base; data, split and seed of the first base hold for all.
+
+    All but :data:`WHOLE` are one plain network each: with several networks and a linear part in every answer,
+    differences between cells would drown.
 
     Parameters
     ----------
@@ -62,6 +67,11 @@ def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -
         If a name cannot be read, or two contenders are called alike.
     """
     first = bases[0]
+    if any(base.pretraining.is_used for base in bases):
+        raise UsageError(
+            "a comparison trains every network from scratch, so that they differ by their cells alone; leave "
+            "pretraining.encoder and pretraining.unlabelled out."
+        )
     found = []
     for base in bases:
         training = base.training.model_copy(update={"seed": first.training.seed, "threads": first.training.threads})
@@ -69,31 +79,15 @@ def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -
         for model in models:
             name = model if len(bases) == 1 else base.name if model == BASE else f"{base.name}/{model}"
             name = base.name if name == BASE else name
+            if model == WHOLE:
+                found.append(Contender(f"{base.name}, whole", alike))
+                continue
             network = model_named(model, alike.model)
-            found.append(Contender(name, single_network(alike).model_copy(update={"model": network, "name": name})))
+            found.append(Contender(name, alike.single_network().model_copy(update={"model": network, "name": name})))
     names = [contender.name for contender in found]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise UsageError(f"{', '.join(twice)}: named twice; name each contender once.")
     return tuple(found)
-
-
-def single_network(specification: RunSpecification) -> RunSpecification:
-    """Return the specification of one plain network, which is what a comparison compares.
-
-    With several networks and a linear part in each answer, differences between cells would drown.
-
-    Raises
-    ------
-    UsageError
-        If it starts from a pretrained encoder, which the controls cannot do.
-    """
-    if specification.pretraining.is_used:
-        raise UsageError(
-            "a comparison trains every network from scratch, so that they differ by their cells alone; leave "
-            "pretraining.encoder and pretraining.unlabelled out."
-        )
-    plain = {name: RunSpecification.model_fields[name].default for name in ("ensemble", "wide", "calibration")}
-    return specification.model_copy(update=plain)
 
 
 def model_named(name: str, base: ModelSpecification) -> ModelSpecification:
@@ -101,7 +95,7 @@ def model_named(name: str, base: ModelSpecification) -> ModelSpecification:
 
     ``[bi]CELL[xLAYERS][-UNITS]`` with CELL ``simple-rnn``, ``gru`` or ``lstm``: ``gru``, ``bilstm``, ``bilstmx2``,
     ``gru-128``. Without a number of layers or units, those of the base are kept; everything else always is. ``base`` is
-    the base itself.
+    the base itself; ``whole`` is no network and read before.
 
     Raises
     ------
@@ -119,7 +113,7 @@ def model_named(name: str, base: ModelSpecification) -> ModelSpecification:
     if match is None:
         raise UsageError(
             f"--models {name}: write [bi]simple-rnn, gru or lstm, then xLAYERS and -UNITS where wanted, such as "
-            f"bilstm, grux2 or lstm-128; or {BASE} for the network of the recipe."
+            f"bilstm, grux2 or lstm-128; {BASE} for the network of the recipe, or {WHOLE} for its whole answer."
         )
     layers = base.layers
     places = [index for index, layer in enumerate(layers) if isinstance(layer, RecurrentLayer)]
@@ -139,7 +133,8 @@ def controls_of(contender: Contender) -> tuple[Contender, Contender]:
     Without recurrence a text is the pooled bag of its embeddings: the last state becomes their mean, and a one-hot
     input, which only a recurrent layer can read, an embedding of that layer's size.
     """
-    specification, model = contender.specification, contender.specification.model
+    specification = contender.specification.single_network()
+    model = specification.model
     layers = tuple(layer for layer in model.layers if not isinstance(layer, RecurrentLayer))
     pooling = "mean" if model.pooling == "last" else model.pooling
     bag = model.model_copy(update={"input": _bag_input(model), "layers": layers, "pooling": pooling})

@@ -1,5 +1,6 @@
 """Training and judging one contender once, or reading what it gave before."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,28 +8,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
+from sulsul.choices import settle
 from sulsul.comparison.contenders import Contender
 from sulsul.comparison.design import Design, shuffled
 from sulsul.comparison.trials import Answers, Trial, TrialStore
 from sulsul.evaluation import linear_baselines, majority, predicted_labels
 from sulsul.evaluation.baselines import MAJORITY_TITLE, TITLES, BaselineResult
 from sulsul.findings import Finding
-from sulsul.fitting import build_classifier
-from sulsul.inference import predict_logits
+from sulsul.fitting import build_classifier, fit_ensemble, fit_linear_baselines, fit_wide_part
 from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
-from sulsul.training import TrainingResult, train_classifier
-from sulsul.training.checkpoint import load_checkpoint
+from sulsul.training import MembersListener, TrainingResult
 from sulsul.training.history import EpochRecord
 from sulsul.training.processor import training_processor
 from sulsul.training.run import BatchReport
 
 BASELINES = {"majority": MAJORITY_TITLE, "word": TITLES["word"], "char": TITLES["char"]}
-_NOT_IN_KEY = dict.fromkeys(
-    ("name", "description", "notebook", "data", "split", "ensemble", "wide", "calibration"), True
-)
+_NOT_IN_KEY = dict.fromkeys(("name", "description", "notebook", "data", "split"), True)
 
 
 class ComparisonInterrupted(Exception):  # noqa: N818 (nothing is wrong)
@@ -56,7 +53,7 @@ class Runner:
     listener: Listener
 
     def network(self, contender: Contender, seed: int, fold: int, *, n_left: int = 0) -> Trial:
-        """Train and judge a network.
+        """Train and judge a network, or all that answers in a run of a recipe.
 
         Raises
         ------
@@ -77,11 +74,13 @@ class Runner:
             return kept.model_copy(update={"contender": contender.name})
         self.listener.on_start(label, n_left)
         data = self.design.prepare(specification, fold)
+        specification, _ = settle(specification, data.facts)
         if contender.shuffled:
             data = shuffled(data, seed)
-        trial = self._train(contender.name, specification, data, fold, path.with_suffix(".checkpoint"))
+        unfinished = path.with_suffix(".unfinished")
+        trial = self._train(contender.name, specification, data, fold, unfinished)
         self.store.save(path, trial)
-        path.with_suffix(".checkpoint").unlink(missing_ok=True)
+        shutil.rmtree(unfinished)
         self.listener.on_trial(label, trial)
         return trial
 
@@ -115,42 +114,48 @@ class Runner:
         self.listener.on_trial(label, trial)
         return trial
 
-    def _train(
-        self, name: str, specification: RunSpecification, data: PreparedData, fold: int, checkpoint: Path
-    ) -> Trial:
-        classifier = build_classifier(specification, data)
-        validation = data.splits.get("validation")
-        result = train_classifier(
-            classifier,
-            data.train.encoded,
-            None if validation is None else validation.encoded,
-            specification.training,
-            classes=data.labels.classes,
-            on_epoch=self.listener.on_epoch,
-            on_batch=self.listener.on_batch,
-            stop_requested=self.listener.stop_requested,
-            checkpoint_path=checkpoint,
-            resume_from=load_checkpoint(checkpoint) if checkpoint.exists() else None,
+    def _train(self, name: str, specification: RunSpecification, data: PreparedData, fold: int, folder: Path) -> Trial:
+        """Train, with the state of an interrupted training in ``folder``, and judge."""
+        folder.mkdir(exist_ok=True)
+        linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
+        wide = fit_wide_part(specification, data, linear)
+        fitted = fit_ensemble(
+            specification,
+            data,
+            lambda member: build_classifier(specification, data, member=member),
+            listener=self._members_listener(),
+            wide=wide,
+            folder=folder,
+            resume=True,
         )
-        if result.stopped == "interrupted":
+        if fitted.stopped == "interrupted":
             raise ComparisonInterrupted
-        judged = data.splits[self.design.judged].encoded
+        judged, texts = data.splits[self.design.judged].encoded, data.texts(self.design.judged)
         with training_processor(threads=specification.training.threads, seed=specification.training.seed):
             started = time.perf_counter()
-            logits = predict_logits(classifier, judged)
+            logits = fitted.ensemble.logits(judged, texts)
             seconds = time.perf_counter() - started
-        probabilities = classifier.probabilities(torch.from_numpy(logits).double()).numpy()
+        probabilities = fitted.ensemble.probabilities(logits.astype(np.float64))
+        first, members = fitted.results[0], fitted.ensemble.members
         return Trial(
             contender=name,
             seed=specification.training.seed,
             fold=fold,
             predictions=_answers(predicted_labels(probabilities, multi_label=data.labels.multi_label)),
-            seconds=result.seconds,
-            validation_accuracy=_validation_accuracy(result),
-            n_parameters=sum(tensor.numel() for tensor in classifier.state_dict().values()),
+            seconds=sum(result.seconds for result in fitted.results)
+            + sum(model.seconds for model in linear)
+            + (wide.seconds if wide else 0.0),
+            validation_accuracy=_validation_accuracy(first),
+            n_parameters=sum(tensor.numel() for member in members for tensor in member.state_dict().values()),
             docs_per_s=len(judged) / seconds if seconds else None,
-            epochs=len(result.history),
-            kept_epoch=result.kept_epoch,
+            epochs=len(first.history),
+            kept_epoch=first.kept_epoch,
+        )
+
+    def _members_listener(self) -> MembersListener:
+        listener = self.listener
+        return MembersListener(
+            on_epoch=listener.on_epoch, on_batch=listener.on_batch, stop_requested=listener.stop_requested
         )
 
     def _label(self, name: str, seed: int, fold: int) -> str:

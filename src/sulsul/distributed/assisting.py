@@ -3,6 +3,7 @@
 import tempfile
 from pathlib import Path
 
+from sulsul.choices import settle
 from sulsul.fitting import build_classifier
 from sulsul.preparation import prepare
 from sulsul.specification import RunSpecification
@@ -32,6 +33,7 @@ def assist_experiment(
         As reading and training do.
     """
     data = prepare(specification)
+    specification, _ = settle(specification, data.facts)
     validation = data.splits.get("validation")
     with tempfile.TemporaryDirectory(prefix="sulsul-worker-") as folder:
         train_members(

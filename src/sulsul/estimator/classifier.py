@@ -13,6 +13,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sulsul.bundle import Bundle
+from sulsul.choices import settle
 from sulsul.ensemble import Ensemble
 from sulsul.errors import InputError
 from sulsul.estimator.further import (
@@ -28,7 +29,14 @@ from sulsul.estimator.settings import specification_of
 from sulsul.estimator.targets import checked_targets, checked_weights
 from sulsul.estimator.texts import checked_texts
 from sulsul.experiment import provenance
-from sulsul.fitting import FittedEnsemble, build_classifier, fit_ensemble, fit_linear_parts, history_files
+from sulsul.fitting import (
+    FittedEnsemble,
+    build_classifier,
+    fit_ensemble,
+    fit_linear_baselines,
+    fit_wide_part,
+    history_files,
+)
 from sulsul.model.classifier import Classifier
 from sulsul.predictor import Predictor
 from sulsul.preparation import PreparedData
@@ -179,11 +187,13 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
         specification = specification_of(self.get_params(deep=False), seed=self._seed())
         if continued is None:
             data = prepared(texts, targets, specification, None)
+            specification, _ = settle(specification, data.facts)
             networks: tuple[Classifier, ...] = ()
             classes = targets.classes
         else:
             specification = continuing(specification, continued)
             data = prepared(texts, in_classes(targets, self.classes_, continued), specification, continued)
+            specification, _ = settle(specification, data.facts)
             networks, classes = continued.bundle.ensemble.members, self.classes_
         if weights is not None:
             data = weighted(data, weights)
@@ -234,11 +244,12 @@ class RecurrentTextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[m
             multi_label = continued.multi_label
             targets = further_targets(y, len(texts), classes, self.classes_, multi_label=multi_label)
         weights = checked_weights(sample_weight, len(texts))
-        specification = specification_of(self.get_params(deep=False), seed=self._seed())
-        check_plain(specification)
+        specification = specification_of(self.get_params(deep=False), seed=self._seed()).single_network()
         if continued is not None:
+            check_plain(continued.bundle.specification)
             specification = continuing(specification, continued)
         data = prepared(texts, targets, specification, continued, divided=False)
+        specification, _ = settle(specification, data.facts)
         if weights is not None:
             data = weighted(data, weights)
         classifier = build_classifier(specification, data) if continued is None else continued.bundle.classifier
@@ -392,10 +403,11 @@ def _fit(
     listener = MembersListener()
     if progress is not None:
         listener = MembersListener(progress.on_member, progress.on_epoch, progress.on_batch)
+    linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
     return fit_ensemble(
         specification,
         data,
         lambda member: networks[member] if networks else build_classifier(specification, data, member=member),
-        linear=fit_linear_parts(specification, data) if specification.wide.kind == "linear" else (),
+        wide=fit_wide_part(specification, data, linear),
         listener=listener,
     )

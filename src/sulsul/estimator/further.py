@@ -70,7 +70,7 @@ def check_class_weight(class_weight: Any) -> None:
 
 
 def check_plain(specification: RunSpecification) -> None:
-    """Refuse parts that a pass cannot train further.
+    """Refuse to go on from parts that a pass cannot train further.
 
     Raises
     ------
@@ -79,8 +79,8 @@ def check_plain(specification: RunSpecification) -> None:
     """
     if specification.ensemble.members > 1 or specification.wide.kind != "none":
         raise InputError(
-            "partial_fit trains one network without a linear part: "
-            "pass settings={'ensemble.members': 1, 'wide.kind': 'none'}."
+            "partial_fit trains one network without a linear part, and this classifier has more: begin with "
+            "partial_fit, or fit with settings={'ensemble.members': 1, 'wide.kind': 'none'}."
         )
 
 

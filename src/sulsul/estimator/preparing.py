@@ -56,6 +56,9 @@ def continuing(specification: RunSpecification, continued: Predictor) -> RunSpec
         If they are not.
     """
     before = continued.bundle.specification
+    if "ensemble.members" in specification.choose:
+        left = tuple(setting for setting in specification.choose if setting != "ensemble.members")
+        specification = specification.model_copy(update={"ensemble": before.ensemble, "choose": left})
     kept = ("model", "text", "ensemble", "wide")
     if any(getattr(specification, section) != getattr(before, section) for section in kept):
         raise InputError(

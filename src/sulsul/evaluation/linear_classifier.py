@@ -17,10 +17,6 @@ from sulsul.evaluation.ngrams import N_BUCKETS, TfidfFeatures, Unit, transform_t
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-    from sklearn.svm import LinearSVC
-
-CERTAIN = 10.0
-"""Decision of a label that every training text has (or −10: that none has); margins of trained models are about 1."""
 
 
 class LinearDescription(BaseModel):
@@ -30,6 +26,7 @@ class LinearDescription(BaseModel):
 
     unit: Unit
     longest: int = Field(ge=1, le=16)
+    first_line: bool = False
     scale: float = Field(gt=0.0)
     multi_label: bool
     settings: dict[str, JsonValue] = {}
@@ -81,6 +78,7 @@ class LinearClassifier:
         return LinearDescription(
             unit=self.features.unit,
             longest=self.features.longest,
+            first_line=self.features.first_line,
             scale=self.scale,
             multi_label=self.multi_label,
             settings=dict(self.settings),
@@ -110,7 +108,8 @@ class LinearClassifier:
             raise BundleError(f"the linear part {problem}.")
         column = np.full(N_BUCKETS, -1, np.int32)
         column[arrays["buckets"]] = np.arange(len(arrays["buckets"]), dtype=np.int32)
-        features = TfidfFeatures(description.unit, description.longest, column, arrays["idf"])
+        kind = description.unit, description.longest
+        features = TfidfFeatures(*kind, column, arrays["idf"], description.first_line)
         weights, intercepts = arrays["weights"], arrays["intercepts"]
         return cls(features, weights, intercepts, description.multi_label, description.scale, description.settings)
 
@@ -134,32 +133,3 @@ def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int) -> str | None:
     if not buckets.size or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets) <= 0).any():
         return f"has buckets that do not rise from 0 to {N_BUCKETS - 1}"
     return None
-
-
-def assemble(
-    models: "Sequence[LinearSVC | int]", n_features: int, *, n_classes: int, multi_label: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weights (F, K) and intercepts (K,) of fitted models: one for all classes, or one per label.
-
-    A label may be a constant instead of a model; a class that no training text has is never answered.
-    """
-    n_columns = n_classes if multi_label or n_classes > 2 else 1
-    weights = np.zeros((n_features, n_columns), np.float32)
-    intercepts = np.full(n_columns, -CERTAIN, np.float32)
-    if multi_label:
-        for label, model in enumerate(models):
-            if isinstance(model, int):
-                intercepts[label] = CERTAIN if model else -CERTAIN
-            else:
-                weights[:, label], intercepts[label] = model.coef_[0], model.intercept_[0]
-        return weights, intercepts
-    (model,) = models
-    assert not isinstance(model, int)
-    if n_columns == 1:
-        weights[:, 0], intercepts[0] = model.coef_[0], model.intercept_[0]
-    elif len(model.classes_) == 2:  # of more declared classes: one border, seen from both sides
-        weights[:, model.classes_] = np.stack([-model.coef_[0], model.coef_[0]], axis=1)
-        intercepts[model.classes_] = [-model.intercept_[0], model.intercept_[0]]
-    else:
-        weights[:, model.classes_], intercepts[model.classes_] = model.coef_.T, model.intercept_
-    return weights, intercepts

@@ -59,17 +59,18 @@ def _symbol_shares(model: LinearClassifier, text: str, n_symbols: int) -> FloatA
     value_of = np.zeros(features.n_features)
     value_of[matrix.indices] = matrix.data
     shares = np.zeros((n_symbols, model.weights.shape[1]))
-    by_length = ngram_buckets(text, features.unit, features.longest)
-    assert n_symbols == len(by_length[0])  # else places would be wrong
-    columns = features.column[np.concatenate(by_length)]
+    streams = ngram_buckets(text, features)
+    assert n_symbols == len(streams[0][0])  # else places would be wrong
+    columns = features.column[np.concatenate([buckets for by_length in streams for buckets in by_length])]
     occurrences = np.bincount(columns[columns >= 0], minlength=features.n_features)
-    for n, buckets in enumerate(by_length, 1):
-        column = features.column[buckets]
-        first = np.flatnonzero(column >= 0)
-        known = column[first]
-        added = (model.scale * value_of[known] / occurrences[known] / n)[:, None] * model.weights[known]
-        for position in range(n):
-            np.add.at(shares, first + position, added)
+    for by_length in streams:
+        for n, buckets in enumerate(by_length, 1):
+            column = features.column[buckets]
+            first = np.flatnonzero(column >= 0)
+            known = column[first]
+            added = (model.scale * value_of[known] / occurrences[known] / n)[:, None] * model.weights[known]
+            for position in range(n):
+                np.add.at(shares, first + position, added)
     return shares
 
 
@@ -80,17 +81,20 @@ def _symbols(text: str, unit: Unit) -> Spans:
     """
     origins = [index for index, character in enumerate(text) for _ in character.lower()]
     lowered = pl.Series(list("".join(character.lower() for character in text)), dtype=pl.String)
-    pattern = r"^\w$" if unit == "word" else r"^\s$"
-    flags = lowered.str.contains(pattern).to_list()
-    runs = [(flag, list(group)) for flag, group in groupby(range(len(flags)), flags.__getitem__)]
+    is_space = lowered.str.contains(r"^\s$").to_list()
     if unit == "word":
-        return [(origins[run[0]], origins[run[-1]] + 1) for is_word, run in runs if is_word]
+        is_word = lowered.str.contains(r"^\w$").to_list()
+        # The letters of a word share a number; a punctuation mark has its own.
+        kinds = [-1 if word else index for index, word in enumerate(is_word)]
+        words = [list(group) for _, group in groupby(range(len(kinds)), kinds.__getitem__)]
+        return [(origins[run[0]], origins[run[-1]] + 1) for run in words if not is_space[run[0]]]
+    runs = [(flag, list(group)) for flag, group in groupby(range(len(is_space)), is_space.__getitem__)]
     for index in (-1, 0):
         if runs and runs[index][0]:
             del runs[index]
     spans: Spans = []
-    for is_space, run in runs:
-        if is_space:
+    for flag, run in runs:
+        if flag:
             spans.append((origins[run[0]], origins[run[-1]] + 1))
         else:
             spans += [(origins[place], origins[place] + 1) for place in run]

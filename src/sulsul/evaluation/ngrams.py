@@ -23,6 +23,8 @@ N_BUCKETS = 1 << _BITS
 """Number of hash buckets: an n-gram is known by one of them."""
 # Texts are counted in blocks of about so many symbols, which bounds the memory of counting at some 150 MB.
 _BLOCK = 1_000_000
+# Where the hash of an n-gram begins; those of a first line begin elsewhere, so that they have buckets of their own.
+_ANYWHERE, _FIRST_LINE = np.uint64(0), np.uint64(0xD1B54A32D192ED03)
 # Multipliers of splitmix64 (Steele, Lea & Flood 2014).
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -36,6 +38,9 @@ class TfidfFeatures:
     ----------
     unit, longest
         What an n-gram is made of, and the largest n.
+    first_line
+        Whether the n-grams of a text's first line are also counted by themselves: where a text has several lines, that
+        is its title, or the first of several columns.
     column
         int32 of shape (2²²,): the column of each hash bucket, −1 where it is dropped.
     idf
@@ -46,6 +51,7 @@ class TfidfFeatures:
     longest: int
     column: NDArray[np.int32]
     idf: NDArray[np.float64]
+    first_line: bool = False
 
     @property
     def n_features(self) -> int:
@@ -54,14 +60,15 @@ class TfidfFeatures:
 
 
 def fit_tfidf(
-    texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, min_texts: int = 2
+    texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, min_texts: int = 2, first_line: bool = False
 ) -> "tuple[TfidfFeatures, csr_array]":
     """Learn n-grams and their weights from training texts.
 
     Weights are (1 + ln count) · (1 + ln((1 + B) / (1 + texts with it))), rows scaled to length 1: scikit-learn's
     ``sublinear_tf=True, smooth_idf=True, norm="l2"``. Text is lower-cased; a word is a run of letters, digits or
-    underscores (one letter is enough: Korean has many); runs of white space count as one space, and characters are
-    read across word borders with a space at both ends, if there are any.
+    underscores (one letter is enough: Korean has many), or a punctuation mark: on 5,000 IMDB reviews marks took word
+    pairs from 0.900 to 0.909. Runs of white space count as one space, and characters are read across word borders with
+    a space at both ends, if there are any.
 
     Parameters
     ----------
@@ -71,6 +78,8 @@ def fit_tfidf(
         N-grams of 1 to ``longest`` words or characters.
     min_texts
         An n-gram in fewer training texts is dropped, unless that would drop all.
+    first_line
+        Also count the n-grams of the first of several lines by themselves.
 
     Returns
     -------
@@ -79,7 +88,7 @@ def fit_tfidf(
     matrix
         float64 of shape (B, F) for the training texts.
     """
-    counts = _count(texts, unit, longest)
+    counts = _count(texts, unit, longest, first_line=first_line)
     document_frequency = np.bincount(counts.indices, minlength=1 << _BITS)
     kept = document_frequency >= min_texts
     if not kept.any():
@@ -88,21 +97,28 @@ def fit_tfidf(
         kept[0] = True  # no text holds anything: one column of zeros keeps the matrix legal
     column = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
     idf = 1.0 + np.log((1 + counts.shape[0]) / (1 + document_frequency[kept]))
-    features = TfidfFeatures(unit, longest, column, idf)
+    features = TfidfFeatures(unit, longest, column, idf, first_line)
     return features, _weigh(counts, features)
 
 
 def transform_tfidf(texts: Sequence[str] | pl.Series, features: TfidfFeatures) -> "csr_array":
     """Return the (B, F) matrix of other texts; n-grams not learned in training are left out."""
-    return _weigh(_count(texts, features.unit, features.longest), features)
+    counts = _count(texts, features.unit, features.longest, first_line=features.first_line)
+    return _weigh(counts, features)
 
 
-def ngram_buckets(text: str, unit: Unit, longest: int) -> list[NDArray[np.int64]]:
-    """Return the bucket of every n-gram of one text: an array for n = 1 … ``longest``, in the text's order."""
+def ngram_buckets(text: str, features: TfidfFeatures) -> list[list[NDArray[np.int64]]]:
+    """Return the bucket of every n-gram of one text: an array for n = 1 … ``longest``, in the text's order.
+
+    A second such list holds those of the first line alone, where they are counted too; its symbols are the first ones
+    of the text.
+    """
     series = pl.Series([text], dtype=pl.String)
-    symbols, offsets = _words(series) if unit == "word" else _characters(series)
-    lengths = [max(0, len(symbols) - n) for n in range(longest)]
-    return np.split(_keys(symbols, offsets, longest), np.cumsum(lengths)[:-1])
+    found = []
+    for symbols, offsets, state in _streams(series, features.unit, first_line=features.first_line):
+        lengths = [max(0, len(symbols) - n) for n in range(features.longest)]
+        found.append(np.split(_keys(symbols, offsets, features.longest, state), np.cumsum(lengths)[:-1]))
+    return found
 
 
 def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
@@ -119,30 +135,45 @@ def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
     return csr_array((values, columns, row_ends), shape=(counts.shape[0], features.n_features))
 
 
-def _count(texts: Sequence[str] | pl.Series, unit: Unit, longest: int) -> "csr_array":
+def _count(texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, first_line: bool) -> "csr_array":
     """Count the hashed n-grams of every text: shape (B, 2²²), columns sorted within a row."""
     from scipy.sparse import csr_array
 
     series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)
-    symbols, offsets = _words(series) if unit == "word" else _characters(series)
+    streams = _streams(series, unit, first_line=first_line)
     buckets, counts, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.float32)], [np.zeros(1, np.int64)]
-    for first, last in _blocks(offsets):
-        keys = np.sort(_keys(symbols, offsets[first : last + 1], longest))
+    for first, last in _blocks(streams[0][1]):
+        parts = [_keys(symbols, offsets[first : last + 1], longest, state) for symbols, offsets, state in streams]
+        keys = np.sort(np.concatenate(parts))
         starts = np.flatnonzero(np.diff(keys, prepend=-1))
         distinct = keys[starts]
         buckets.append((distinct & ((1 << _BITS) - 1)).astype(np.int32))
         counts.append(np.diff(starts, append=len(keys)).astype(np.float32))
         lengths.append(np.bincount(distinct >> _BITS, minlength=last - first))
     row_ends = np.cumsum(np.concatenate(lengths))
-    shape = (len(offsets) - 1, 1 << _BITS)
+    shape = (len(series), 1 << _BITS)
     return csr_array((np.concatenate(counts), np.concatenate(buckets), row_ends), shape=shape)
 
 
-def _keys(symbols: NDArray[np.uint64], offsets: NDArray[np.int64], longest: int) -> NDArray[np.int64]:
+def _streams(
+    texts: pl.Series, unit: Unit, *, first_line: bool
+) -> list[tuple[NDArray[np.uint64], NDArray[np.int64], np.uint64]]:
+    """Return what n-grams are made of: symbols, where each text starts, and where their hash begins."""
+    symbols_of = _words if unit == "word" else _characters
+    streams = [(*symbols_of(texts), _ANYWHERE)]
+    if first_line:
+        lines = texts.str.splitn("\n", 2)
+        several = lines.struct.field("field_1").is_not_null()
+        first = lines.struct.field("field_0").zip_with(several, pl.Series([""]))
+        streams.append((*symbols_of(first), _FIRST_LINE))
+    return streams
+
+
+def _keys(symbols: NDArray[np.uint64], offsets: NDArray[np.int64], longest: int, start: np.uint64) -> NDArray[np.int64]:
     """Return text number · 2²² + bucket for every n-gram of the texts between ``offsets``."""
     text = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     unigram = symbols[offsets[0] : offsets[-1]]
-    state = np.zeros(len(unigram), np.uint64)
+    state = np.full(len(unigram), start)
     keys = []
     for n in range(1, longest + 1):
         end = unigram[n - 1 :]
@@ -177,8 +208,8 @@ def _characters(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]
 
 
 def _words(texts: pl.Series) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Return a number per word and where each text starts."""
-    words = texts.str.to_lowercase().str.extract_all(r"\w+")
+    """Return a number per word or punctuation mark, and where each text starts."""
+    words = texts.str.to_lowercase().str.extract_all(r"\w+|[^\w\s]")
     flat = words.filter(words.list.len() > 0).explode(empty_as_null=False)
     return _string_hashes(flat), _offsets(words.list.len())
 

@@ -12,13 +12,7 @@ def subject(record: RunRecord) -> str:
     if answer.linear is None:
         return networks
     named = "the network" if answer.n_members == 1 else f"{answer.n_members} networks"
-    contained = "this linear model" if answer.linear == _strongest(record) else "a linear model"
-    return f"the blend of {named} and {contained}"
-
-
-def _strongest(record: RunRecord) -> str | None:
-    linear = [baseline for baseline in record.baselines if baseline.name != "majority"]
-    return max(linear, key=lambda baseline: baseline.accuracy).title if linear else None
+    return f"the blend of {named} and a linear model"
 
 
 def composition(answer: AnswerSummary) -> str:

@@ -318,6 +318,8 @@ class RunRecord(_Frozen):
         What the answer consists of, if it is more than one plain network.
     settings
         Every setting of the run, as it would stand in a recipe.
+    chosen
+        A sentence per setting that was chosen from the data.
     evaluations
         By split; :attr:`headline` picks the one that counts.
     baselines
@@ -337,6 +339,7 @@ class RunRecord(_Frozen):
     machine: Machine | None = None
     seed: int | None = None
     settings: dict[str, JsonValue] = {}
+    chosen: tuple[str, ...] = ()
     data: DataSummary
     text: TextSummary | None = None
     model: ModelSummary | None = None

@@ -8,12 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from sulsul.choices import settle
 from sulsul.corpora import Corpus, Splits
 from sulsul.doctor.labels.folds import grouped_folds
 from sulsul.evaluation.baselines import LinearBaseline, fit_linear_baseline
 from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.evaluation.ngrams import Unit
-from sulsul.fitting import build_classifier, fit_ensemble, fit_linear_parts, strongest
+from sulsul.fitting import build_classifier, fit_ensemble, fit_linear_baselines, fit_wide_part, strongest
 from sulsul.preparation import prepare_splits
 from sulsul.specification import RunSpecification
 from sulsul.text import LabelEncoder
@@ -104,12 +105,13 @@ def _trained_without(
     splits: Splits, corpus: Corpus, labels: LabelEncoder, specification: RunSpecification, listener: MembersListener
 ) -> npt.NDArray[np.floating]:
     data = prepare_splits(corpus, splits, specification, labels=labels)
-    linear = fit_linear_parts(specification, data) if specification.wide.kind == "linear" else ()
+    specification, _ = settle(specification, data.facts)
+    linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
     fitted = fit_ensemble(
         specification,
         data,
         lambda member: build_classifier(specification, data, member=member),
-        linear=linear,
+        wide=fit_wide_part(specification, data, linear),
         listener=listener,
     )
     ensemble = fitted.ensemble
