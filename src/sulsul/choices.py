@@ -11,7 +11,7 @@ from sulsul.specification import RunSpecification, Settleable
 _FEWEST_EPOCHS, _MOST_EPOCHS = 2, 16
 _EPOCHS_OF_ONE_ROW = 90.0
 # How many tokens all networks together may read in training: some minutes on two cores.
-_MOST_TOKENS = 15_000_000
+_MOST_TOKENS = 8_000_000
 _MOST_MEMBERS = 5
 
 
