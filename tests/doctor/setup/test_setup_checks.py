@@ -209,10 +209,12 @@ def test_learning_rates(settings_of, optimizer, rate, found):
 
 
 def test_last_epoch_kept(settings_of):
-    assert only(settings.find_last_epoch_kept(settings_of("training.keep=last"))).severity == "warning"
-    fixed = settings_of("training.keep=last", "training.patience=never")
-    assert only(settings.find_last_epoch_kept(fixed)).severity == "note"
-    assert list(settings.find_last_epoch_kept(settings_of())) == []
+    waiting = settings_of("training.keep=last", "training.patience=3")
+    assert only(settings.find_last_epoch_kept(waiting)).severity == "warning"
+    fixed = ("training.keep=last", "training.patience=never")
+    assert only(settings.find_last_epoch_kept(settings_of(*fixed, "training.schedule=constant"))).severity == "note"
+    assert list(settings.find_last_epoch_kept(settings_of(*fixed, "training.schedule=cosine"))) == []
+    assert list(settings.find_last_epoch_kept(settings_of("training.keep=best"))) == []
 
 
 def test_relu_recurrence(settings_of):

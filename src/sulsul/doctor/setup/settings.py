@@ -33,9 +33,10 @@ def find_unlikely_learning_rate(evidence: SetupEvidence) -> Iterator[Finding]:
 def find_last_epoch_kept(evidence: SetupEvidence) -> Iterator[Finding]:
     """Find early stopping that does not go back to the best epoch."""
     training = evidence.specification.training
-    if training.keep == "best":
-        return
     waits = training.patience is not None
+    # A cosine schedule ends with steps of nothing: what it ends with is what it was run for.
+    if training.keep == "best" or (training.schedule == "cosine" and not waits):
+        return
     yield Finding(
         check="last-epoch-kept",
         severity="warning" if waits else "note",
