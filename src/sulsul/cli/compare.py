@@ -1,5 +1,7 @@
 """``sulsul compare``."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from sulsul.cli.options import (
     EncodingOption,
     LabelOption,
     OutputOption,
+    RayOption,
     SeparatorOption,
     SetOption,
     TextOption,
@@ -20,6 +23,7 @@ from sulsul.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from sulsul.comparison import Spread
     from sulsul.specification import RunSpecification
 
 _MODELS_HELP = (
@@ -48,6 +52,7 @@ def compare(
     label_separator: SeparatorOption = None,
     output: OutputOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted comparison in RUN.")] = False,
+    ray: RayOption = None,
 ) -> None:
     """Judge several networks, their controls and the baselines alike, and say what differs and what does not."""
     from rich.console import Console
@@ -78,7 +83,7 @@ def compare(
     contenders = build_contenders(bases, _model_names(models, recipe, spec))
     folder = output or new_folder("comparison")
     console = Console(stderr=True)
-    with ComparisonProgress(console) as progress, StopOnSignal() as stop:
+    with ComparisonProgress(console) as progress, StopOnSignal() as stop, _spreading(ray) as spread:
         try:
             record = run_comparison(
                 contenders,
@@ -88,6 +93,7 @@ def compare(
                 folds=folds,
                 controls=controls,  # type: ignore[arg-type]
                 resume=resume,
+                spread=spread,
                 listener=Listener(
                     on_findings=lambda findings: print_findings(console, findings),
                     on_start=progress.on_start,
@@ -105,6 +111,21 @@ def compare(
     printed.print(
         f"table: {folder / 'comparison.csv'}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True
     )
+
+
+@contextmanager
+def _spreading(address: str | None) -> Iterator["Spread | None"]:
+    """Return what trains the networks on a cluster, if there is one."""
+    if address is None:
+        yield None
+        return
+    from functools import partial
+
+    from sulsul.distributed.ray_cluster import ray_cluster
+    from sulsul.distributed.ray_comparison import spread_trials
+
+    with ray_cluster(address) as ray:
+        yield partial(spread_trials, ray)
 
 
 def _bases(recipe: str | None, spec: Path | None, settings: list[str] | None) -> list["RunSpecification"]:

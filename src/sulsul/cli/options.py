@@ -31,6 +31,10 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Any setting, e.g. model.units=128. May be repeated."),
 ]
+RayOption = Annotated[
+    str | None,
+    typer.Option("--ray", metavar="ADDRESS", help="On a Ray cluster: HOST:PORT, auto, ray://…, or local (extra ray)."),
+]
 OutputOption = Annotated[
     Path | None, typer.Option("-o", "--output", metavar="RUN", help="Folder of the run. Default: a new one in runs/.")
 ]

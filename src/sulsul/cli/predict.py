@@ -1,11 +1,17 @@
 """``sulsul predict``."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sulsul.cli.options import DataArgument, EncodingOption, IdOption, TextOption, comma_separated
+from sulsul.cli.options import DataArgument, EncodingOption, IdOption, RayOption, TextOption, comma_separated
+
+if TYPE_CHECKING:
+    from sulsul.corpora import DataSettings
+    from sulsul.predictions import PredictedRow
+    from sulsul.predictor import Predictor
 
 
 def predict(
@@ -26,6 +32,7 @@ def predict(
     format: Annotated[
         str | None, typer.Option("--format", metavar="csv|jsonl", help="Default: by the output's name, else csv.")
     ] = None,
+    ray: RayOption = None,
 ) -> None:
     """Classify texts: those of DATA, of standard input (`-`, a text a line), or given with --string.
 
@@ -38,6 +45,8 @@ def predict(
 
     if (data is None) == (not string):
         raise UsageError("give the texts once: as DATA, as - for standard input, or with --string.")
+    if ray is not None and (string or data == "-"):
+        raise UsageError("--ray classifies the files of DATA; leave it out for strings and standard input.")
     chosen = _output_format(format, output)
     predictor = Predictor.load(run)
     if string:
@@ -46,8 +55,16 @@ def predict(
         trained_on = predictor.bundle.specification.data
         columns = comma_separated(text) or (trained_on.text if data != "-" else ())
         settings = DataSettings(source=data, text=columns, id=identifier, encoding=encoding or "auto")
-        rows = predict_source(predictor, settings)
+        rows = predict_source(predictor, settings) if ray is None else _rows_on_ray(ray, predictor, run, settings)
     write_predictions(rows, predictor, with_ids=identifier is not None, output=output, format=chosen, abstain=abstain)
+
+
+def _rows_on_ray(address: str, predictor: "Predictor", run: Path, settings: "DataSettings") -> Iterator["PredictedRow"]:
+    from sulsul.distributed.ray_cluster import ray_cluster
+    from sulsul.distributed.ray_prediction import predict_on_ray
+
+    with ray_cluster(address) as ray:
+        yield from predict_on_ray(ray, predictor, run, settings)
 
 
 def _output_format(format: str | None, output: Path | None) -> Literal["csv", "jsonl"]:

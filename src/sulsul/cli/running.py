@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sulsul.findings import Finding
     from sulsul.model.classifier import Classifier
     from sulsul.preparation import PreparedData
+    from sulsul.report.record import RunRecord
     from sulsul.specification import RunSpecification
     from sulsul.training.workers import Workers
 
@@ -40,6 +41,7 @@ def run_and_print(
     baselines: bool,
     resume: bool,
     n_workers: int | None = None,
+    ray_address: str | None = None,
 ) -> None:
     """Run a specification, on several processes if asked; the first of them shows progress and prints the result."""
     from sulsul.distributed.assisting import assist_experiment
@@ -50,6 +52,10 @@ def run_and_print(
 
     if resume and output is None:
         raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
+    if ray_address is not None:
+        folder = output or new_folder(specification.name)
+        _run_on_ray(specification, folder, ray_address, baselines=baselines, resume=resume, n_workers=n_workers)
+        return
     with join_workers(n_workers, sys.argv[1:]) as workers:
         if workers is None or workers.is_first:
             _run_and_print(specification, output=output, baselines=baselines, resume=resume, workers=workers)
@@ -73,7 +79,6 @@ def _run_and_print(
     from sulsul.experiment import Listener, run_experiment
     from sulsul.pretraining import PretrainingListener
     from sulsul.pretraining.progress import PretrainingProgress
-    from sulsul.report.text_table import render_terminal
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.progress import TrainingProgress
 
@@ -110,10 +115,57 @@ def _run_and_print(
                 ),
             ),
         )
+    _print_outcome(outcome.record, folder, progress_console, interrupted=outcome.interrupted)
+
+
+def _run_on_ray(
+    specification: "RunSpecification",
+    folder: Path,
+    address: str,
+    *,
+    baselines: bool,
+    resume: bool,
+    n_workers: int | None,
+) -> None:
+    from rich.console import Console
+
+    from sulsul.distributed.ray_cluster import ray_cluster
+    from sulsul.distributed.ray_training import train_on_ray
+    from sulsul.doctor.sources import read_record
+    from sulsul.training.interruption import StopOnSignal
+    from sulsul.training.progress import TrainingProgress
+
+    progress_console = Console(stderr=True)
+    with (
+        ray_cluster(address) as ray,
+        TrainingProgress(progress_console) as progress,
+        StopOnSignal(say_stopping) as stop,
+    ):
+        train_on_ray(
+            ray,
+            specification,
+            folder,
+            command=command_line(),
+            n_workers=n_workers,
+            baselines=baselines,
+            resume=resume,
+            on_epoch=progress.on_epoch,
+            stop_requested=stop,
+        )
+    record = read_record(folder)
+    interrupted = record.training is not None and record.training.stopped == "interrupted"
+    _print_outcome(record, folder, progress_console, interrupted=interrupted)
+
+
+def _print_outcome(record: "RunRecord", folder: Path, progress_console: "Console", *, interrupted: bool) -> None:
+    from rich.console import Console
+
+    from sulsul.report.text_table import render_terminal
+
     console = Console()
-    console.print(render_terminal(outcome.record))
+    console.print(render_terminal(record))
     console.print(f"run: {folder}\nreport: {folder / 'report.html'}", highlight=False, soft_wrap=True)
-    if outcome.interrupted:
+    if interrupted:
         progress_console.print(
             f"interrupted: the best epoch so far was kept; continue with -o {folder} --resume.",
             highlight=False,

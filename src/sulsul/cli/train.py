@@ -12,6 +12,7 @@ from sulsul.cli.options import (
     IdOption,
     LabelOption,
     OutputOption,
+    RayOption,
     SeparatorOption,
     SetOption,
     TextOption,
@@ -46,8 +47,10 @@ def train(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
     workers: Annotated[
-        int | None, typer.Option("--workers", metavar="N", min=1, help="Train on N processes of this machine.")
+        int | None,
+        typer.Option("--workers", metavar="N", min=1, help="Train on N processes of this machine, or of the cluster."),
     ] = None,
+    ray: RayOption = None,
 ) -> None:
     """Train a classifier on a table of labelled texts and say honestly how good it is."""
     from sulsul.cli.running import run_and_print
@@ -66,7 +69,7 @@ def train(
     specification = override_split(specification, validation=validation, test=test)
     if specification.data.source is None:
         raise UsageError("give the DATA to train on: a file, a glob, a folder or a named data set.")
-    run_and_print(specification, output=output, baselines=baselines, resume=resume, n_workers=workers)
+    run_and_print(specification, output=output, baselines=baselines, resume=resume, n_workers=workers, ray_address=ray)
 
 
 def demo(output: OutputOption = None) -> None:

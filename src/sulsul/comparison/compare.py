@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sulsul.choices import settle
 from sulsul.comparison.contenders import Contender, controls_of
 from sulsul.comparison.design import Design, read_design
-from sulsul.comparison.running import BASELINES, Listener, Runner
+from sulsul.comparison.running import BASELINES, Job, Listener, Runner
 from sulsul.comparison.scoring import Answers, choose_best, collect, compare_answers
 from sulsul.comparison.trials import TrialStore
 from sulsul.doctor import check_before, findings_of_run
@@ -28,6 +28,8 @@ from sulsul.summaries import data_summary, text_summary
 
 TRIALS_FOLDER = "trials"
 Controls = Literal["best", "each", "none"]
+Spread = Callable[[Runner, Sequence[Job]], None]
+"""Trains the networks of some jobs elsewhere and puts their trials into the runner's store."""
 
 
 def run_comparison(
@@ -40,6 +42,7 @@ def run_comparison(
     controls: Controls = "best",
     resume: bool = False,
     listener: Listener | None = None,
+    spread: Spread | None = None,
 ) -> RunRecord:
     """Train and judge every contender alike and write table, record and report into ``folder``.
 
@@ -61,6 +64,8 @@ def run_comparison(
         Reuse the finished trials in ``folder``.
     listener
         Called while the comparison goes on.
+    spread
+        Trains networks elsewhere and puts their trials into the runner's store, before they are asked for here.
 
     Raises
     ------
@@ -79,14 +84,14 @@ def run_comparison(
     listener.on_findings(findings)
     truth = design.class_ids
     runner = Runner(design, store, listener)
-    schedule = _Schedule(runner, truth, seeds, specification)
+    schedule = _Schedule(runner, truth, seeds, specification, spread)
     n_controlled = {"best": 1, "each": len(contenders), "none": 0}[controls]
     schedule.expect(baselines=len(BASELINES), networks=len(contenders) + 2 * n_controlled)
     baselines = schedule.baselines()
-    networks = [schedule.network(contender) for contender in contenders]
+    networks = schedule.networks(contenders)
     best, selection = choose_best(networks, design)
     chosen = [c for c in contenders if controls == "each" or (controls == "best" and c.name == best.name)]
-    taken_away = [schedule.network(control) for contender in chosen for control in controls_of(contender)]
+    taken_away = schedule.networks([control for contender in chosen for control in controls_of(contender)])
     comparison = compare_answers([*networks, *taken_away, *baselines], best, design, truth, selection=selection)
     record = _record(specification, design, comparison, findings, command)
     _save(record, comparison, folder)
@@ -96,7 +101,14 @@ def run_comparison(
 class _Schedule:
     """Runs each contender with all seeds on all folds, and counts what is left."""
 
-    def __init__(self, runner: Runner, truth: npt.NDArray[Any], n_seeds: int, specification: RunSpecification) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        truth: npt.NDArray[Any],
+        n_seeds: int,
+        specification: RunSpecification,
+        spread: Spread | None,
+    ) -> None:
         self._runner = runner
         self._truth = truth
         self._specification = specification
@@ -104,6 +116,7 @@ class _Schedule:
         self._seeds = range(first, first + n_seeds)
         self._folds = range(len(runner.design.splits))
         self._n_left = 0
+        self._spread = spread
 
     def expect(self, *, baselines: int, networks: int) -> None:
         self._n_left = (baselines + networks * len(self._seeds)) * len(self._folds)
@@ -118,7 +131,13 @@ class _Schedule:
             found.append(collect(title, "baseline", [trials], self._truth))
         return found
 
-    def network(self, contender: Contender) -> Answers:
+    def networks(self, contenders: Sequence[Contender]) -> list[Answers]:
+        if self._spread is not None:
+            jobs = [Job(c, seed, fold) for c in contenders for seed in self._seeds for fold in self._folds]
+            self._spread(self._runner, jobs)
+        return [self._network(contender) for contender in contenders]
+
+    def _network(self, contender: Contender) -> Answers:
         trials = []
         for seed in self._seeds:
             by_fold = []

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,6 +44,22 @@ class Listener:
     stop_requested: Callable[[], bool] = lambda: False
 
 
+class Job(NamedTuple):
+    """A network to train once."""
+
+    contender: Contender
+    seed: int
+    fold: int
+
+
+class Place(NamedTuple):
+    """What a job trains, what it is called, and the file of its trial."""
+
+    specification: RunSpecification
+    label: str
+    path: Path
+
+
 @dataclass(frozen=True, eq=False)
 class Runner:
     """Runs trials of one design and keeps them in one store."""
@@ -51,6 +67,18 @@ class Runner:
     design: Design
     store: TrialStore
     listener: Listener
+
+    def place(self, job: Job) -> Place:
+        """Return what is to be trained for a job, and where its trial is kept."""
+        contender, seed, fold = job
+        specification = contender.specification
+        training = specification.training.model_copy(update={"seed": seed})
+        specification = specification.model_copy(update={"training": training})
+        settings = specification.model_dump(mode="json", exclude=_NOT_IN_KEY)
+        del settings["training"]["threads"]  # decides how, not what, is computed
+        key = {"settings": settings, "shuffled": contender.shuffled, "data": self.design.digest(fold)}
+        label = self._label(contender.name, seed, fold)
+        return Place(specification, label, self.store.path(label, key))
 
     def network(self, contender: Contender, seed: int, fold: int, *, n_left: int = 0) -> Trial:
         """Train and judge a network, or all that answers in a run of a recipe.
@@ -62,14 +90,7 @@ class Runner:
         SulsulError
             As building and training a classifier do.
         """
-        specification = contender.specification
-        training = specification.training.model_copy(update={"seed": seed})
-        specification = specification.model_copy(update={"training": training})
-        settings = specification.model_dump(mode="json", exclude=_NOT_IN_KEY)
-        del settings["training"]["threads"]  # decides how, not what, is computed
-        key = {"settings": settings, "shuffled": contender.shuffled, "data": self.design.digest(fold)}
-        label = self._label(contender.name, seed, fold)
-        path = self.store.path(label, key)
+        specification, label, path = self.place(Job(contender, seed, fold))
         if (kept := self.store.load(path)) is not None:
             return kept.model_copy(update={"contender": contender.name})
         self.listener.on_start(label, n_left)
