@@ -129,18 +129,28 @@ class Bundle:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise output_error(folder, error) from error
+        contents = {**self._contents(), **(extra_files or {})}
+        for name, content in contents.items():
+            write_atomically(folder / name, content)
+        write_text_atomically(folder / CONFIG_FILE, self._config_json(contents))
+
+    def digest(self) -> str:
+        """Return the SHA-256, in hexadecimal, of all that decides the answers."""
+        return hashlib.sha256(self._config_json(self._contents()).encode()).hexdigest()
+
+    def _contents(self) -> dict[str, bytes]:
         contents = {
             MODEL_FILE: safetensors_bytes(_weights(self.ensemble.members, self.compact)),
             TOKENIZER_FILE: _tokenizer_json(self).encode("utf-8"),
-            **(extra_files or {}),
         }
         if self.ensemble.linear is not None:
             arrays = self.ensemble.linear.arrays()
             if self.compact is not None and self.compact.linear:
                 arrays |= {name: arrays[name].astype(np.float16) for name in _COMPACT_LINEAR}
             contents[LINEAR_FILE] = safetensors_bytes_of_arrays(arrays)
-        for name, content in contents.items():
-            write_atomically(folder / name, content)
+        return contents
+
+    def _config_json(self, contents: Mapping[str, bytes]) -> str:
         config = BundleConfig(
             schema_version=_schema_version(self),
             sulsul_version=sulsul.__version__,
@@ -153,8 +163,7 @@ class Bundle:
             data=dict(self.data),
             files={name: FileEntry.of(content) for name, content in contents.items()},
         )
-        text = json.dumps(_as_json(config), ensure_ascii=False, indent=1)
-        write_text_atomically(folder / CONFIG_FILE, text)
+        return json.dumps(_as_json(config), ensure_ascii=False, indent=1)
 
     @classmethod
     def load(cls, folder: Path, *, backend: str | None = None) -> "Bundle":

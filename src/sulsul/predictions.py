@@ -1,6 +1,7 @@
 """Predictions of a whole source, streamed: read a block, classify it, write it, forget it."""
 
 import csv
+import hashlib
 import io
 import json
 import sys
@@ -11,10 +12,14 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Literal
 
-from sulsul.corpora import DataSettings, iter_texts
-from sulsul.errors import OutputError, UsageError
+from pydantic import BaseModel, ConfigDict
+
+from sulsul import __version__
+from sulsul.corpora import Corpus, DataSettings, iter_texts
+from sulsul.errors import DataError, OutputError, UsageError
 from sulsul.files import replacing
 from sulsul.predictor import Prediction, Predictor
+from sulsul.resumable_output import resumable_output
 
 Format = Literal["csv", "jsonl"]
 _BLOCK_ROWS = 4096
@@ -35,6 +40,21 @@ def predict_strings(predictor: Predictor, texts: Sequence[str]) -> Iterator[Pred
         yield PredictedRow(row, None, prediction)
 
 
+class ReachedRow(BaseModel):
+    """A place in a source: behind a row, with a digest of all texts and ids up to it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    row: int = 0
+    sha256: str = ""
+
+    def after(self, corpus: Corpus) -> "ReachedRow":
+        """Return the place behind the texts that follow this one."""
+        ids = None if corpus.ids is None else corpus.ids.to_list()
+        content = json.dumps([self.sha256, corpus.texts.to_list(), ids]).encode()
+        return ReachedRow(row=int(corpus.rows[-1]), sha256=hashlib.sha256(content).hexdigest())
+
+
 def predict_source(predictor: Predictor, settings: DataSettings) -> Iterator[PredictedRow]:
     """Classify every text of a source, block by block, so that memory does not grow with it.
 
@@ -44,10 +64,77 @@ def predict_source(predictor: Predictor, settings: DataSettings) -> Iterator[Pre
         As reading does, possibly after earlier rows were yielded.
     """
     for corpus in iter_texts(settings, _BLOCK_ROWS):
-        identifiers = [None] * len(corpus) if corpus.ids is None else corpus.ids.to_list()
-        predictions = predictor.predict(corpus.texts.to_list())
-        for row, identifier, prediction in zip(corpus.rows.tolist(), identifiers, predictions, strict=True):
-            yield PredictedRow(row, identifier, prediction)
+        yield from _predict_block(predictor, corpus)
+
+
+def _predict_block(predictor: Predictor, corpus: Corpus) -> list[PredictedRow]:
+    identifiers = [None] * len(corpus) if corpus.ids is None else corpus.ids.to_list()
+    predictions = predictor.predict(corpus.texts.to_list())
+    return [PredictedRow(*found) for found in zip(corpus.rows.tolist(), identifiers, predictions, strict=True)]
+
+
+def predict_to_file(
+    predictor: Predictor,
+    settings: DataSettings,
+    output: Path,
+    *,
+    format: Format,
+    abstain: bool = False,
+    resume: bool = False,
+) -> None:
+    """Classify every text of a source and write a line each, as :func:`write_predictions` does, to a file.
+
+    If the process ends early, what it wrote stays beside ``output``, and ``resume`` goes on there: the file becomes the
+    one, to the byte, that one call would have written. The texts answered before are read again, and compared.
+
+    Parameters
+    ----------
+    settings
+        The source: not standard input, which cannot be read again. The id column is written if it is named.
+    resume
+        Go on where an earlier call with the same arguments stopped; from the first row where there was none.
+
+    Raises
+    ------
+    DataError
+        As reading does, or if texts that were answered before are others now.
+    UsageError, OutputError
+        As :func:`write_predictions`, and :func:`sulsul.resumable_output.resumable_output`.
+    """
+    if abstain and predictor.abstention is None:
+        raise UsageError(_no_threshold(predictor))
+    task = _task(predictor, settings, format=format, abstain=abstain)
+    with resumable_output(output, task, ReachedRow, resume=resume) as (partial, begun):
+        blocks = iter_texts(settings, _BLOCK_ROWS)
+        reached = ReachedRow() if begun is None else _skip_answered(blocks, begun, settings)
+        first = next(blocks, None)
+        write = _line_writer(
+            partial.text, predictor, format, with_ids=settings.id is not None, abstain=abstain, header=begun is None
+        )
+        for corpus in () if first is None else chain([first], blocks):
+            for row in _predict_block(predictor, corpus):
+                write(row)
+            reached = reached.after(corpus)
+            partial.reached(reached)
+
+
+def _task(predictor: Predictor, settings: DataSettings, *, format: Format, abstain: bool) -> str:
+    """Return a digest of all that decides the lines written for given texts."""
+    parts = [__version__, predictor.bundle.digest(), settings.model_dump(mode="json"), format, abstain, _BLOCK_ROWS]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _skip_answered(blocks: Iterator[Corpus], begun: ReachedRow, settings: DataSettings) -> ReachedRow:
+    """Read the blocks that were answered before, and require that they are the same."""
+    reached = ReachedRow()
+    while reached.row < begun.row and (corpus := next(blocks, None)) is not None:
+        reached = reached.after(corpus)
+    if reached != begun:
+        raise DataError(
+            f"{settings.source}: the first {begun.row:,} rows are not those that were answered, so the predictions "
+            "cannot be resumed. Bring the source back to what it was, or remove the partial file to begin anew."
+        )
+    return reached
 
 
 def write_predictions(
@@ -84,7 +171,7 @@ def write_predictions(
     remaining = iter(rows)
     first = next(remaining, None)  # so that a source which cannot be read leaves no header behind
     with _open_output(output) as file:
-        write = (_csv_writer if format == "csv" else _jsonl_writer)(file, predictor, with_ids, abstain)
+        write = _line_writer(file, predictor, format, with_ids=with_ids, abstain=abstain)
         for row in () if first is None else chain([first], remaining):
             write(row)
 
@@ -117,19 +204,20 @@ def _open_output(output: Path | None) -> Iterator[IO[str]]:
         file.detach()
 
 
-def _csv_writer(file: IO[str], predictor: Predictor, with_ids: bool, abstain: bool) -> Callable[[PredictedRow], None]:
+def _line_writer(
+    file: IO[str], predictor: Predictor, format: Format, *, with_ids: bool, abstain: bool, header: bool = True
+) -> Callable[[PredictedRow], None]:
+    if format == "jsonl":
+        return _jsonl_writer(file, predictor, with_ids, abstain)
+    return _csv_writer(file, predictor, with_ids, abstain, header=header)
+
+
+def _csv_writer(
+    file: IO[str], predictor: Predictor, with_ids: bool, abstain: bool, *, header: bool
+) -> Callable[[PredictedRow], None]:
     writer = csv.writer(file, lineterminator="\n")
-    label = "labels" if predictor.multi_label else "label"
-    writer.writerow(
-        [
-            "row",
-            *(["id"] if with_ids else []),
-            label,
-            *(["abstained"] if abstain else []),
-            "probability",
-            *(f"p({name})" for name in predictor.classes),
-        ]
-    )
+    if header:
+        writer.writerow(_columns(predictor, with_ids, abstain))
 
     def write(row: PredictedRow) -> None:
         numbers = [f"{value:.6f}" for value in (row.prediction.probability, *row.prediction.probabilities)]
@@ -145,6 +233,17 @@ def _csv_writer(file: IO[str], predictor: Predictor, with_ids: bool, abstain: bo
         )
 
     return write
+
+
+def _columns(predictor: Predictor, with_ids: bool, abstain: bool) -> list[str]:
+    return [
+        "row",
+        *(["id"] if with_ids else []),
+        "labels" if predictor.multi_label else "label",
+        *(["abstained"] if abstain else []),
+        "probability",
+        *(f"p({name})" for name in predictor.classes),
+    ]
 
 
 def _jsonl_writer(file: IO[str], predictor: Predictor, with_ids: bool, abstain: bool) -> Callable[[PredictedRow], None]:

@@ -41,6 +41,19 @@ def test_formats_by_content(tmp_path: Path) -> None:
         read_corpus(DataSettings(source=str(path)))
 
 
+def test_a_folder_of_parquet_files_is_read_in_the_order_of_their_names(tmp_path: Path) -> None:
+    for number in (1, 0):
+        FRAME.with_columns(label=pl.lit(str(number))).write_parquet(tmp_path / f"part-{number}.parquet")
+    for name in ("_metadata.parquet", "_SUCCESS", ".part-0.parquet.crc"):
+        (tmp_path / name).write_bytes(b"not data")
+    corpus = read_corpus(DataSettings(source=str(tmp_path)))
+    assert corpus.labels is not None
+    assert corpus.labels.to_list() == ["0"] * 3 + ["1"] * 3
+    assert corpus.rows.tolist() == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(DataError, match="is a folder, not a csv file"):
+        read_corpus(DataSettings(source=str(tmp_path), format="csv"))
+
+
 def test_a_given_format_is_followed(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     FRAME.write_csv(path, separator="\t")

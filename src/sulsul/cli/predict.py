@@ -29,6 +29,9 @@ def predict(
     abstain: Annotated[
         bool, typer.Option("--abstain", help="Give no label below the stored confidence threshold.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With -o: go on where the same command was killed or stopped.")
+    ] = False,
     format: Annotated[
         str | None, typer.Option("--format", metavar="csv|jsonl", help="Default: by the output's name, else csv.")
     ] = None,
@@ -40,13 +43,17 @@ def predict(
     """
     from sulsul.corpora import DataSettings
     from sulsul.errors import UsageError
-    from sulsul.predictions import predict_source, predict_strings, write_predictions
+    from sulsul.predictions import predict_source, predict_strings, predict_to_file, write_predictions
     from sulsul.predictor import Predictor
 
     if (data is None) == (not string):
         raise UsageError("give the texts once: as DATA, as - for standard input, or with --string.")
     if ray is not None and (string or data == "-"):
         raise UsageError("--ray classifies the files of DATA; leave it out for strings and standard input.")
+    if resume and (output is None or data in (None, "-")):
+        raise UsageError("--resume needs -o FILE and DATA that can be read again, not - or --string.")
+    if resume and ray is not None:
+        raise UsageError("--resume and --ray exclude each other: what a cluster was doing is not written down.")
     chosen = _output_format(format, output)
     predictor = Predictor.load(run)
     if string:
@@ -55,8 +62,22 @@ def predict(
         trained_on = predictor.bundle.specification.data
         columns = comma_separated(text) or (trained_on.text if data != "-" else ())
         settings = DataSettings(source=data, text=columns, id=identifier, encoding=encoding or "auto")
+        if output is not None and data != "-" and ray is None:
+            try:
+                predict_to_file(predictor, settings, output, format=chosen, abstain=abstain, resume=resume)
+            except KeyboardInterrupt:
+                _say_how_to_resume(output)
+                raise
+            return
         rows = predict_source(predictor, settings) if ray is None else _rows_on_ray(ray, predictor, run, settings)
     write_predictions(rows, predictor, with_ids=identifier is not None, output=output, format=chosen, abstain=abstain)
+
+
+def _say_how_to_resume(output: Path) -> None:
+    from sulsul.resumable_output import journal_path
+
+    if journal_path(output).exists():
+        typer.echo(f"\nthe predictions so far are kept beside {output}; add --resume to go on with them.", err=True)
 
 
 def _rows_on_ray(address: str, predictor: "Predictor", run: Path, settings: "DataSettings") -> Iterator["PredictedRow"]:

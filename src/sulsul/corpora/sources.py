@@ -100,9 +100,22 @@ def _named(name: str, settings: DataSettings) -> ResolvedSource:
 
 
 def _folder(path: Path, source: str, settings: DataSettings) -> ResolvedSource:
+    """Return the Parquet files of a folder, as Spark and Ray write them, or else the folder as one of classes."""
+    files = _parquet_files(path) if settings.format in ("auto", "parquet") else []
+    if files:
+        return ResolvedSource(source, "parquet", tuple(map(str, files)), remote=False)
     if settings.format not in ("auto", "folder"):
         raise DataError(f"{source} is a folder, not a {settings.format} file; give a file or a glob.")
     return ResolvedSource(source, "folder", (str(path),), remote=False)
+
+
+def _parquet_files(folder: Path) -> list[Path]:
+    # Names that begin with a dot or an underscore are not data there, by the convention of Hadoop.
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix in (".parquet", ".pq") and path.is_file() and not path.name.startswith((".", "_"))
+    )
 
 
 def _missing(path: Path, source: str, role: str) -> str:
