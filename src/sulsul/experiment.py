@@ -17,6 +17,7 @@ from sulsul.encoder import ENCODER_FILE, Encoder
 from sulsul.ensemble import Ensemble
 from sulsul.errors import InterruptedRunError, OutputError, SpecificationError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
+from sulsul.evaluation.significance import PairedComparison
 from sulsul.files import is_leftover, output_error, remove_leftovers, write_text_atomically
 from sulsul.findings import Finding
 from sulsul.fitting import (
@@ -29,7 +30,7 @@ from sulsul.fitting import (
 )
 from sulsul.judging import Judgement, judge, judge_parts, mistakes, paired_with_baselines
 from sulsul.model.classifier import Classifier
-from sulsul.preparation import PreparedData, prepare
+from sulsul.preparation import PreparedData, PreparedSplit
 from sulsul.pretraining import PretrainingListener, check_can_pretrain, pretrain, texts_beside
 from sulsul.report.curves import curves_svg
 from sulsul.report.environment import describe_machine, package_versions
@@ -37,6 +38,7 @@ from sulsul.report.lengths import lengths_svg
 from sulsul.report.page import render_report
 from sulsul.report.record import AnswerSummary, EpochRow, RunRecord, Split, TrainingSummary
 from sulsul.specification import RunSpecification
+from sulsul.streamed import RunData, prepare_run
 from sulsul.summaries import data_summary, model_summary, text_summary
 from sulsul.training import MembersListener, TrainingResult
 from sulsul.training.checkpoint import CHECKPOINT_NAME
@@ -54,8 +56,9 @@ _HEADLINE_ORDER: tuple[Split, ...] = ("test", "validation", "train")
 class Listener:
     """What is called while an experiment runs; each may be left out."""
 
+    on_stage: Callable[[str], object] = lambda message: None
     on_chosen: Callable[[tuple[str, ...]], object] = lambda reasons: None
-    on_prepared: Callable[[PreparedData, Classifier], object] = lambda data, classifier: None
+    on_prepared: Callable[[RunData, Classifier], object] = lambda data, classifier: None
     on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_batch: Callable[[BatchReport], object] = lambda report: None
     on_epoch: Callable[[EpochRecord], object] = lambda record: None
@@ -71,7 +74,7 @@ class Outcome:
 
     record: RunRecord
     bundle: Bundle
-    data: PreparedData
+    data: RunData
     judgements: dict[Split, Judgement]
     interrupted: bool = False
 
@@ -84,6 +87,7 @@ def run_experiment(
     baselines: bool = True,
     resume: bool = False,
     listener: Listener | None = None,
+    cache: Path | None = None,
     workers: Workers | None = None,
 ) -> Outcome:
     """Run one specification and write everything into ``folder``.
@@ -103,6 +107,8 @@ def run_experiment(
         encoder in it, finished or not, is gone on with as well.
     listener
         Called while the run goes on.
+    cache
+        Where a corpus that does not fit into memory is kept; see :func:`sulsul.cache.cache_folder`.
     workers
         The processes that train together, of which this is the first; the others
         :func:`sulsul.distributed.assisting.assist_experiment`.
@@ -115,32 +121,44 @@ def run_experiment(
     listener = listener or Listener()
     check_folder(folder, resume=resume)
     encoder = _pretrained(specification, folder, resume=resume, listener=listener, workers=workers)
-    data = prepare(specification, encoder=encoder)
+    data = prepare_run(specification, cache=cache, report=listener.on_stage, encoder=encoder)
     specification, chosen = settle(specification, data.facts)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
     listener.on_chosen(chosen)
-    before = check_before(data, specification, classifier)
+    before = check_before(data.sample, specification, classifier)
     listener.on_findings(before.findings)
     created = _create(folder)
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
-        linear = _fit_linear(specification, data, listener) if specification.wide.kind == "linear" else ()
-        wide = fit_wide_part(specification, data, linear)
+        linear = _fit_linear(specification, data.sample, listener) if specification.wide.kind == "linear" else ()
+        wide = fit_wide_part(specification, data.sample, linear)
         fitted = _fit(specification, data, classifier, wide, folder, resume=resume, listener=listener, workers=workers)
         if not fitted.results[0].history:
             raise InterruptedRunError(f"the run was interrupted before its first epoch ended; {_how_to_resume(folder)}")
         judgements, parts = _judge(specification, data, fitted.ensemble)
+        # On a sample, the baselines are compared with the classifier's answers to the same texts.
+        on_sample = judgements
+        if data.sample is not data:
+            on_sample, _ = _judge(specification, data.sample, fitted.ensemble)
         judged_baselines: list[BaselineResult] = []
         if fitted.stopped != "interrupted":
             if baselines and not linear:
-                linear = _fit_linear(specification, data, listener)
-            judged_baselines = _judge_baselines(data, linear if baselines else ())
-        record = _record(specification, data, fitted, judgements, parts, judged_baselines, command)
-        record = record.model_copy(update={"chosen": chosen})
-        probabilities = {name: judged.probabilities for name, judged in judgements.items()}
-        after = check_after(record, data, specification, probabilities)
-        record = record.model_copy(update={"findings": findings_of_run(before.findings, after.findings)})
+                linear = _fit_linear(specification, data.sample, listener)
+            judged_baselines = _judge_baselines(data.sample, linear if baselines else ())
+        paired = _paired(specification, data.sample, on_sample, judged_baselines)
+        record = _record(specification, data, fitted, judgements, parts, command)
+        record = record.model_copy(
+            update={
+                "baselines": tuple(result.scores for result in judged_baselines),
+                "paired": paired,
+                "chosen": chosen,
+            }
+        )
+        probabilities = {name: judged.probabilities for name, judged in on_sample.items()}
+        after = check_after(record, data.sample, specification, probabilities)
+        found = findings_of_run([*before.findings, *_sampled(data)], after.findings)
+        record = record.model_copy(update={"findings": found})
         bundle = Bundle(fitted.ensemble, data.tokenizer, data.labels, specification, provenance(data))
         _save(bundle, record, fitted, folder)
     except SulsulError:
@@ -222,7 +240,7 @@ def _how_to_resume(folder: Path) -> str:
     return "nothing was kept."
 
 
-def _headline(data: PreparedData) -> Split:
+def _headline(data: RunData) -> Split:
     return next(split for split in _HEADLINE_ORDER if split in data.splits)
 
 
@@ -233,7 +251,7 @@ def _fit_linear(specification: RunSpecification, data: PreparedData, listener: L
 
 def _fit(
     specification: RunSpecification,
-    data: PreparedData,
+    data: RunData,
     classifier: Classifier,
     wide: LinearBaseline | None,
     folder: Path,
@@ -255,46 +273,77 @@ def _fit(
 
 
 def _judge(
-    specification: RunSpecification, data: PreparedData, ensemble: Ensemble
+    specification: RunSpecification, data: RunData, ensemble: Ensemble
 ) -> tuple[dict[Split, Judgement], AnswerSummary | None]:
     """Judge the whole answer on every split, and its parts on the one that counts."""
     classes, seed, headline = data.labels.classes, specification.training.seed, _headline(data)
     judgements, parts = {}, None
-    for name, split in data.splits.items():
+    for name, split in data.judged.items():
+        texts = data.judged_texts(name)
         if name == headline and not ensemble.is_plain:
-            judgements[name], parts = judge_parts(ensemble, split.encoded, data.texts(name), classes, seed=seed)
+            judgements[name], parts = judge_parts(ensemble, split.encoded, texts, classes, seed=seed)
         else:
-            judgements[name] = judge(ensemble, split.encoded, data.texts(name), classes, seed=seed)
+            judgements[name] = judge(ensemble, split.encoded, texts, classes, seed=seed)
     return judgements, parts
 
 
-def _class_ids(data: PreparedData, split: Split) -> npt.NDArray[Any]:
-    class_ids = data.splits[split].encoded.class_ids
+def _sampled(data: RunData) -> tuple[Finding, ...]:
+    """Say which figures are of a part of the texts."""
+    if data.sample_note is None:
+        return ()
+    return (
+        Finding(
+            check="sampled",
+            severity="note",
+            what=f"The corpus is kept on disk, and some figures are of a part of it: {data.sample_note}.",
+            why="A linear baseline that is fitted on fewer texts than the network may do worse than it could.",
+            remedy="Where memory allows, train with --set data.streaming=false: then everything is of all texts.",
+            evidence={
+                "texts": len(data.corpus),
+                "sampled": {name: len(split.rows) for name, split in data.sample.splits.items()},
+                "judged": {name: len(split.rows) for name, split in data.judged.items()},
+            },
+        ),
+    )
+
+
+def _paired(
+    specification: RunSpecification,
+    data: PreparedData,
+    judgements: dict[Split, Judgement],
+    baselines: list[BaselineResult],
+) -> tuple[PairedComparison, ...]:
+    headline = _headline(data)
+    truth = _class_ids(data.splits[headline])
+    seed = specification.training.seed
+    return paired_with_baselines(specification.name, judgements[headline], truth, baselines, seed=seed)
+
+
+def _class_ids(split: PreparedSplit) -> npt.NDArray[Any]:
+    class_ids = split.encoded.class_ids
     assert class_ids is not None
     return class_ids
 
 
 def _judge_baselines(data: PreparedData, linear: Sequence[LinearBaseline]) -> list[BaselineResult]:
     headline = _headline(data)
-    truth, n_classes = _class_ids(data, headline), len(data.labels.classes)
+    truth, n_classes = _class_ids(data.splits[headline]), len(data.labels.classes)
     texts = data.texts(headline)
     return [
-        majority(_class_ids(data, "train"), truth, n_classes=n_classes),
+        majority(_class_ids(data.train), truth, n_classes=n_classes),
         *(judge_linear_baseline(model, texts, truth, n_classes=n_classes) for model in linear),
     ]
 
 
 def _record(
     specification: RunSpecification,
-    data: PreparedData,
+    data: RunData,
     fitted: FittedEnsemble,
     judgements: dict[Split, Judgement],
     answer: AnswerSummary | None,
-    baselines: list[BaselineResult],
     command: str,
 ) -> RunRecord:
     headline, classes = _headline(data), data.labels.classes
-    judgement = judgements[headline]
     trainings = tuple(_training_summary(result, len(data.train.rows)) for result in fitted.results)
     return RunRecord(
         kind="train",
@@ -311,11 +360,7 @@ def _record(
         training=trainings[0],
         members=trainings if len(trainings) > 1 else (),
         evaluations={name: judged.evaluation for name, judged in judgements.items()},
-        baselines=tuple(result.scores for result in baselines),
-        paired=paired_with_baselines(
-            specification.name, judgement, _class_ids(data, headline), baselines, seed=specification.training.seed
-        ),
-        mistakes=mistakes(data.corpus, data.splits[headline], judgement, classes),
+        mistakes=mistakes(data.corpus, data.judged[headline], judgements[headline], classes),
     )
 
 
@@ -331,7 +376,7 @@ def _training_summary(result: TrainingResult, n_texts: int) -> TrainingSummary:
     )
 
 
-def provenance(data: PreparedData) -> dict[str, Any]:
+def provenance(data: RunData) -> dict[str, Any]:
     """Return what ties a bundle to its data, for ``config.json``."""
     return {
         "source": data.corpus.source,
@@ -343,8 +388,8 @@ def provenance(data: PreparedData) -> dict[str, Any]:
     }
 
 
-def _class_counts(data: PreparedData) -> npt.NDArray[np.int64]:
-    train = _class_ids(data, "train")
+def _class_counts(data: RunData) -> npt.NDArray[np.int64]:
+    train = _class_ids(data.train)
     counts = train.sum(axis=0) if train.ndim == 2 else np.bincount(train, minlength=len(data.labels.classes))
     return np.asarray(counts, dtype=np.int64)
 

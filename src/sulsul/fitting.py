@@ -16,6 +16,7 @@ from sulsul.judging import judge
 from sulsul.model.classifier import Classifier
 from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
+from sulsul.streamed import RunData
 from sulsul.text import Tokenizer
 from sulsul.text.vectors import read_vectors
 from sulsul.training import MembersListener, TrainingResult, train_members
@@ -42,7 +43,7 @@ class FittedEnsemble:
 
 def fit_ensemble(
     specification: RunSpecification,
-    data: PreparedData,
+    data: RunData,
     build: Callable[[int], Classifier],
     *,
     listener: MembersListener,
@@ -178,9 +179,9 @@ def history_files(histories: Sequence[Sequence[EpochRecord]]) -> dict[str, str]:
     }
 
 
-def calibrate(ensemble: Ensemble, specification: RunSpecification, data: PreparedData) -> Ensemble:
+def calibrate(ensemble: Ensemble, specification: RunSpecification, data: RunData) -> Ensemble:
     """Return the ensemble with weight, temperature and threshold fitted on the validation split."""
-    encoded, texts = data.splits["validation"].encoded, data.texts("validation")
+    encoded, texts = data.judged["validation"].encoded, data.judged_texts("validation")
     assert encoded.class_ids is not None
     settings = specification.calibration
     fits_temperature = settings.temperature == "validation"
@@ -197,7 +198,7 @@ def calibrate(ensemble: Ensemble, specification: RunSpecification, data: Prepare
     return Ensemble(ensemble.members, ensemble.linear, blend, abstention)
 
 
-def build_classifier(specification: RunSpecification, data: PreparedData, *, member: int = 0) -> Classifier:
+def build_classifier(specification: RunSpecification, data: RunData, *, member: int = 0) -> Classifier:
     """Return a network of a specification with its initial weights; ``member`` tells those of an ensemble apart.
 
     Where the data come with an encoder, the network's input and first recurrent layer are its.

@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 
 from sulsul.batching import EncodedCorpus, collate
+from sulsul.batching.mapped import PageKeeper
 from sulsul.model.classifier import Classifier
 from sulsul.model.native_network import inference_network, type_arrays
 from sulsul.model.packed_batch import PackedBatch
@@ -50,11 +51,13 @@ def predict_logits(
     """
     kernel = classifier.output.kernel
     logits = torch.empty((len(encoded), kernel.shape[1]), dtype=kernel.dtype).numpy()
+    pages = PageKeeper(encoded.token_ids, encoded.types)
     network = inference_network(classifier)
     if network is not None:
         types = type_arrays(encoded.types)
         for rows in batches_by_length(encoded.lengths, batch_size, max_batch_tokens):
             network.predict(encoded.token_ids, encoded.offsets, rows, logits, **types)
+            pages.touched(len(rows))
         return logits
     was_training = classifier.training
     classifier.eval()
@@ -62,6 +65,7 @@ def predict_logits(
         with torch.inference_mode():
             for rows in batches_by_length(encoded.lengths, batch_size, max_batch_tokens):
                 logits[rows] = classifier(PackedBatch.from_arrays(collate(encoded, rows))).numpy()
+                pages.touched(len(rows))
     finally:
         classifier.train(was_training)
     return logits

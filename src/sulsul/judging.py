@@ -10,6 +10,7 @@ import torch
 
 from sulsul.batching import EncodedCorpus
 from sulsul.corpora import Corpus
+from sulsul.corpora.mapped import MappedCorpus
 from sulsul.ensemble import Ensemble, Texts
 from sulsul.evaluation import Evaluation, compare_paired, evaluate_predictions, predicted_labels
 from sulsul.evaluation.abstention import confidence, select_answers
@@ -40,7 +41,7 @@ class Judgement:
 
 
 def judge(
-    ensemble: Ensemble, encoded: EncodedCorpus, texts: Texts, classes: Sequence[str], *, seed: int = 0
+    ensemble: Ensemble, encoded: EncodedCorpus, texts: Texts | None, classes: Sequence[str], *, seed: int = 0
 ) -> Judgement:
     """Classify labelled texts and judge the answers.
 
@@ -49,7 +50,7 @@ def judge(
     ensemble
         What answers.
     encoded, texts
-        The same texts, encoded with their labels and as they are.
+        The same texts, encoded with their labels and as they are; these only a linear part needs.
     classes
         Names of the classes.
     seed
@@ -85,7 +86,7 @@ def judge_logits(
 
 
 def judge_parts(
-    ensemble: Ensemble, encoded: EncodedCorpus, texts: Texts, classes: Sequence[str], *, seed: int = 0
+    ensemble: Ensemble, encoded: EncodedCorpus, texts: Texts | None, classes: Sequence[str], *, seed: int = 0
 ) -> tuple[Judgement, AnswerSummary]:
     """Judge the whole answer and each of its parts; see :func:`judge`."""
     logits = ensemble.part_logits(encoded, texts)
@@ -160,10 +161,10 @@ def paired_with_baselines(
 
 
 def mistakes(
-    corpus: Corpus, split: PreparedSplit, judgement: Judgement, classes: Sequence[str]
+    corpus: Corpus | MappedCorpus, split: PreparedSplit, judgement: Judgement, classes: Sequence[str]
 ) -> tuple[MistakenText, ...]:
     """Return the most confidently wrong texts of a split."""
-    part = corpus.select(split.rows)
+    part = corpus.at(split.rows)
     truth: npt.NDArray[Any] | None = split.encoded.class_ids
     assert truth is not None
     return confident_mistakes(part.texts, truth, judgement.probabilities, classes, rows=part.rows, ids=part.ids)

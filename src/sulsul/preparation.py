@@ -68,6 +68,25 @@ class PreparedData:
         encoded = self.train.encoded
         return Facts(n_texts=len(encoded), n_classes=len(self.labels.classes), n_tokens=len(encoded.token_ids))
 
+    @property
+    def judged(self) -> dict[Split, PreparedSplit]:
+        """The texts of each split that are judged: all of them."""
+        return self.splits
+
+    @property
+    def sample(self) -> "PreparedData":
+        """The texts that the doctor looks at and the linear baselines are fitted and judged on: all of them."""
+        return self
+
+    @property
+    def sample_note(self) -> str | None:
+        """Which figures are of a part of the texts: none."""
+        return None
+
+    def judged_texts(self, split: Split) -> pl.Series | None:
+        """Return the texts of a split that are judged, for the parts of an answer that read them."""
+        return self.texts(split)
+
     def texts(self, split: Split) -> pl.Series:
         """Return the texts of a split in its order."""
         return self.corpus.texts.gather(pl.Series(self.splits[split].rows, dtype=pl.Int64))

@@ -76,6 +76,15 @@ class RunSpecification(BaseModel):
             raise ValueError("model.input 'summed-embedding' needs n-grams to sum: set text.ngrams, such as [1, 4]")
         return self
 
+    @model_validator(mode="after")
+    def _pretrains_in_memory(self) -> Self:
+        if self.data.streaming is True and self.pretraining.unlabelled:
+            raise ValueError(
+                "pretraining.unlabelled reads all texts into memory, which data.streaming=true is to avoid: run "
+                "`sulsul pretrain` first and set pretraining.encoder to its folder, or leave data.streaming out"
+            )
+        return self
+
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:
         """Validate ``values``.

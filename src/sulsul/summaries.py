@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.corpora import Corpus
+from sulsul.corpora.mapped import MappedCorpus
 from sulsul.ensemble import Ensemble
 from sulsul.model.summary import summarise
 from sulsul.preparation import PreparedSplit
@@ -24,7 +25,7 @@ _SCRIPT_SAMPLE = 2_000
 
 
 def data_summary(
-    corpus: Corpus, labels: LabelEncoder, splits: Mapping[Split, PreparedSplit], *, note: str = ""
+    corpus: Corpus | MappedCorpus, labels: LabelEncoder, splits: Mapping[Split, PreparedSplit], *, note: str = ""
 ) -> DataSummary:
     """Say which rows were used and how they were divided."""
     audit = corpus.audit
@@ -41,7 +42,7 @@ def data_summary(
         split_sizes={name: len(split.rows) for name, split in splits.items()},
         split_note=note,
         class_counts={name: _class_counts(split, len(labels.classes)) for name, split in splits.items()},
-        scripts=script_shares(corpus.texts.gather_every(max(1, len(corpus) // _SCRIPT_SAMPLE))),
+        scripts=script_shares(corpus.evenly(_SCRIPT_SAMPLE)),
     )
 
 

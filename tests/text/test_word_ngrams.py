@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from sulsul.errors import DataError, TokenizerError
-from sulsul.text import TextSettings, Tokenizer, WordTypes
+from sulsul.text import TextSettings, Tokenizer, WordTypes, word_ngrams
 from sulsul.text.character_ngrams import frequent_ngrams, mark_words
 from sulsul.text.ngram_rows import HashedRows, LearnedRows, parts_by_word
 
@@ -230,3 +230,28 @@ def test_no_texts_and_no_words() -> None:
 def test_malformed_types_are_refused(offsets: list[int], part_ids: list[int], message: str) -> None:
     with pytest.raises(DataError, match=message):
         WordTypes(np.array(offsets), np.array(part_ids, np.int32))
+
+
+def test_words_that_were_forgotten_get_the_same_parts_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer, texts = fitted(), ["학교 go 학교에", "go zq on", "", "학교 on go", "학교 학교에 zq"] * 3
+
+    def read() -> tuple[list[list[int]], list[list[int]]]:
+        encoded = tokenizer.encode_with_lengths(texts)
+        assert encoded.types is not None
+        parts_of_types = np.split(encoded.types.part_ids, encoded.types.offsets[1:-1])
+        counts = [array.tolist() for array in encoded[2:6]]
+        return [parts_of_types[token_id].tolist() for token_id in encoded.token_ids], counts
+
+    expected = read()
+    monkeypatch.setattr(word_ngrams, "MOST_REMEMBERED", 2)
+    assert read() == expected
+
+
+def test_types_of_several_calls_are_those_of_one() -> None:
+    tokenizer, encoding = fitted(), fitted().encoding()
+    whole = tokenizer.encode_with_lengths(TEXTS)
+    blocks = [(encoding.append([text]), encoding.new_types()) for text in TEXTS]
+    assert np.concatenate([block.token_ids for block, _ in blocks]).tolist() == whole.token_ids.tolist()
+    assert whole.types is not None
+    assert np.concatenate([types.part_ids for _, types in blocks if types]).tolist() == whole.types.part_ids.tolist()
+    assert sum(len(types) for _, types in blocks if types) == len(whole.types)

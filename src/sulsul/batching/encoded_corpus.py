@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.batching.mapped import blocks_of
 from sulsul.errors import DataError
 from sulsul.text.word_types import WordTypes
 
@@ -18,7 +19,7 @@ class EncodedCorpus:
     Parameters
     ----------
     token_ids : int32 (N,)
-        The sequences in a row; may be memory-mapped.
+        The sequences in a row; may be memory-mapped, see :mod:`sulsul.batching.mapped`.
     offsets : int64 (B+1,)
         Sequence ``b`` is ``token_ids[offsets[b]:offsets[b + 1]]``; it may be empty.
     class_ids : int64 (B,) or float32 (B, C) or None
@@ -52,7 +53,8 @@ class EncodedCorpus:
         _require(self.offsets.size > 0 and self.offsets[0] == 0, "offsets must begin with 0")
         _require(bool(np.all(np.diff(self.offsets) >= 0)), "offsets must never fall")
         _require(int(self.offsets[-1]) == self.token_ids.size, "offsets must end with the number of token ids")
-        _require(not self.token_ids.size or int(self.token_ids.min()) >= 0, "token ids must not be negative")
+        bounds = [(int(block.min()), int(block.max())) for block in blocks_of(self.token_ids)]
+        _require(min((low for low, _ in bounds), default=0) >= 0, "token ids must not be negative")
         if self.class_ids is not None:
             single = self.class_ids.dtype == np.int64 and self.class_ids.ndim == 1
             multi = self.class_ids.dtype == np.float32 and self.class_ids.ndim == 2
@@ -62,7 +64,7 @@ class EncodedCorpus:
             _require(self.sample_weights.dtype == np.float32, "sample_weights must be float32")
             _require(self.sample_weights.shape == (len(self),), "sample_weights must have one entry per text")
         if self.types is not None and self.token_ids.size:
-            _require(int(self.token_ids.max()) < len(self.types), "token ids must be positions in the types")
+            _require(max(high for _, high in bounds) < len(self.types), "token ids must be positions in the types")
 
     def __len__(self) -> int:
         return self.offsets.size - 1

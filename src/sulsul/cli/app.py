@@ -2,6 +2,7 @@
 
 import typer
 
+from sulsul.cli.cache import cache
 from sulsul.cli.compare import compare
 from sulsul.cli.datasets import datasets_app
 from sulsul.cli.doctor import doctor
@@ -53,5 +54,6 @@ app.command()(export)
 app.command()(shrink)
 app.command()(doctor)
 app.command()(serve)
+app.command()(cache)
 app.add_typer(recipe_app, name="recipe")
 app.add_typer(datasets_app, name="datasets")

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from sulsul.findings import Finding
     from sulsul.model.classifier import Classifier
-    from sulsul.preparation import PreparedData
     from sulsul.report.record import RunRecord
     from sulsul.specification import RunSpecification
+    from sulsul.streamed import RunData
     from sulsul.training.workers import Workers
 
 _DEFAULT_FOLDER = Path("runs")
@@ -40,6 +40,7 @@ def run_and_print(
     output: Path | None,
     baselines: bool,
     resume: bool,
+    cache: Path | None = None,
     n_workers: int | None = None,
     ray_address: str | None = None,
 ) -> None:
@@ -53,16 +54,20 @@ def run_and_print(
     if resume and output is None:
         raise UsageError("--resume needs -o RUN, the folder of the interrupted run.")
     if ray_address is not None:
+        if cache is not None:
+            raise UsageError("--cache is of this machine: with --ray set SULSUL_CACHE on every machine of the cluster.")
         folder = output or new_folder(specification.name)
         _run_on_ray(specification, folder, ray_address, baselines=baselines, resume=resume, n_workers=n_workers)
         return
     with join_workers(n_workers, sys.argv[1:]) as workers:
         if workers is None or workers.is_first:
-            _run_and_print(specification, output=output, baselines=baselines, resume=resume, workers=workers)
+            _run_and_print(
+                specification, output=output, baselines=baselines, resume=resume, cache=cache, workers=workers
+            )
         else:
             with StopOnSignal() as stop:
                 listener = MembersListener(stop_requested=stop)
-                assist_experiment(specification, workers, resume=resume, listener=listener)
+                assist_experiment(specification, workers, resume=resume, listener=listener, cache=cache)
 
 
 def _run_and_print(
@@ -71,6 +76,7 @@ def _run_and_print(
     output: Path | None,
     baselines: bool,
     resume: bool,
+    cache: Path | None,
     workers: "Workers | None",
 ) -> None:
     """Run a specification with progress on standard error, and print its result on standard output."""
@@ -96,7 +102,9 @@ def _run_and_print(
             baselines=baselines,
             resume=resume,
             workers=workers,
+            cache=cache,
             listener=Listener(
+                on_stage=lambda message: progress_console.print(message, highlight=False, soft_wrap=True, style="dim"),
                 on_prepared=lambda data, classifier: _print_prepared(progress_console, data, classifier),
                 on_chosen=lambda reasons: print_chosen(progress_console, reasons),
                 on_findings=lambda findings: print_findings(progress_console, findings),
@@ -180,7 +188,7 @@ def say_stopping() -> None:
     os.write(2, b"\nstopping at the next step and saving the state; once more: stop at once\n")
 
 
-def _print_prepared(console: "Console", data: "PreparedData", classifier: "Classifier") -> None:
+def _print_prepared(console: "Console", data: "RunData", classifier: "Classifier") -> None:
     from sulsul.model.summary import summarise
 
     audit = data.corpus.audit

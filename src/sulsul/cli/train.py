@@ -46,6 +46,9 @@ def train(
         typer.Option(metavar="FILE", help="Pretrain first, on these texts too. May be repeated, and be DATA itself."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where large corpora are kept; see `sulsul cache`.")
+    ] = None,
     workers: Annotated[
         int | None,
         typer.Option("--workers", metavar="N", min=1, help="Train on N processes of this machine, or of the cluster."),
@@ -69,7 +72,15 @@ def train(
     specification = override_split(specification, validation=validation, test=test)
     if specification.data.source is None:
         raise UsageError("give the DATA to train on: a file, a glob, a folder or a named data set.")
-    run_and_print(specification, output=output, baselines=baselines, resume=resume, n_workers=workers, ray_address=ray)
+    run_and_print(
+        specification,
+        output=output,
+        baselines=baselines,
+        resume=resume,
+        cache=cache,
+        n_workers=workers,
+        ray_address=ray,
+    )
 
 
 def demo(output: OutputOption = None) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from collections.abc import Sequence as AnySequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-_FINGERPRINT_ROWS = 8192
+FINGERPRINT_ROWS = 8192
 
 
 class SourceFile(BaseModel):
@@ -72,6 +73,26 @@ class Sequences(NamedTuple):
     offsets: npt.NDArray[np.int64]
 
 
+def fingerprint_head(column: str, n_rows: int, multi_label: bool) -> bytes:
+    """Return what precedes a column in the content whose digest is a fingerprint."""
+    return f"{column} {n_rows} {multi_label:d};".encode()
+
+
+class Strata(NamedTuple):
+    """What rows are stratified on: ``codes`` (B,), positions in the sorted ``names`` of labels or label sets."""
+
+    codes: npt.NDArray[np.integer]
+    names: tuple[str, ...]
+
+
+class Located(NamedTuple):
+    """Texts, their ids (or None) and int64 (B,) row numbers."""
+
+    texts: AnySequence[str] | pl.Series
+    ids: AnySequence[str] | pl.Series | None
+    rows: npt.NDArray[np.int64]
+
+
 @dataclass(frozen=True, eq=False)
 class Corpus:
     """Texts, labels and where they came from; row ``i`` of every field belongs together.
@@ -130,9 +151,9 @@ class Corpus:
             # A unit separator cannot be confused with a label boundary: every cell is preceded by its length.
             columns.append(self.labels.list.join("\x1f") if self.multi_label else self.labels)
         for column in columns:
-            yield f"{'labels' if column is not self.texts else 'texts'} {len(column)} {self.multi_label:d};".encode()
-            for start in range(0, len(column), _FINGERPRINT_ROWS):
-                cells = column.slice(start, _FINGERPRINT_ROWS).fill_null("\x00")
+            yield fingerprint_head("labels" if column is not self.texts else "texts", len(column), self.multi_label)
+            for start in range(0, len(column), FINGERPRINT_ROWS):
+                cells = column.slice(start, FINGERPRINT_ROWS).fill_null("\x00")
                 yield cells.str.len_bytes().cast(pl.Int64).to_numpy().astype("<i8").tobytes()
                 yield "".join(cells.to_list()).encode("utf-8", "surrogatepass")
 
@@ -144,9 +165,26 @@ class Corpus:
         counts = labels.drop_nulls().value_counts(name="n").rows()
         return {str(name): int(n) for name, n in sorted(counts, key=lambda item: (-item[1], item[0]))}
 
+    def strata(self) -> Strata | None:
+        """Return the label, or the set of labels, of every row as a number; None without labels."""
+        if self.labels is None:
+            return None
+        # Missing labels occur only where labels are optional.
+        keys = self.labels.list.sort().list.join("\x1f") if self.multi_label else self.labels.fill_null("")
+        return strata_of(keys)
+
     def location(self, index: int) -> str:
         """Return ``FILE, row N`` for the text at ``index``, for messages."""
         return locate_row(self.audit.files, int(self.rows[index]), self.source)
+
+    def evenly(self, n_texts: int) -> pl.Series:
+        """Return some ``n_texts`` texts, equally far from each other."""
+        return self.texts.gather_every(max(1, len(self) // n_texts))
+
+    def at(self, rows: npt.NDArray[np.int64]) -> Located:
+        """Return the texts at some positions with where they come from."""
+        part = self.select(rows)
+        return Located(part.texts, part.ids, part.rows)
 
     def select(self, rows: npt.NDArray[np.int64]) -> "Corpus":
         """Return the texts at the given positions, in that order; the audit stays that of the whole."""
@@ -164,6 +202,13 @@ class Corpus:
             rows=self.rows[rows],
             sequences=None if self.sequences is None else select_sequences(self.sequences, rows),
         )
+
+
+def strata_of(keys: pl.Series) -> Strata:
+    """Return strings as numbers that sort as they do."""
+    names = keys.unique().sort()
+    codes = keys.cast(pl.Enum(names)).to_physical().cast(pl.Int32)
+    return Strata(codes.to_numpy(), tuple(names.to_list()))
 
 
 def select_sequences(sequences: Sequences, rows: npt.NDArray[np.int64]) -> Sequences:

@@ -7,7 +7,6 @@ download is recorded, every later download must match it, and the registry and t
 
 import fcntl
 import json
-import os
 import re
 import shutil
 import tarfile
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from sulsul.cache import cache_folder
 from sulsul.corpora.delimited import DelimitedTable
 from sulsul.corpora.downloads import Progress, RemoteFile, download, sha256_of
 from sulsul.errors import DataError, DatasetError, UsageError
@@ -48,14 +48,6 @@ class Dataset:
         return all(file.sha256 is not None for file in self.files)
 
 
-def cache_folder(cache_dir: Path | None = None) -> Path:
-    """Return where data sets are kept: the argument, ``$SULSUL_CACHE`` or ``~/.cache/sulsul``."""
-    if cache_dir is not None:
-        return cache_dir
-    given = os.environ.get("SULSUL_CACHE")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "sulsul"
-
-
 def get_dataset(
     name: str, cache_dir: Path | None = None, base_url: str | None = None, progress: Progress | None = None
 ) -> Path:
@@ -66,7 +58,7 @@ def get_dataset(
     name
         A key of :data:`DATASETS`.
     cache_dir
-        Instead of ``$SULSUL_CACHE`` or ``~/.cache/sulsul``.
+        Instead of the folder that :func:`sulsul.cache.cache_folder` names.
     base_url
         A mirror that has the files under their own names; checksums hold as for the official addresses.
     progress

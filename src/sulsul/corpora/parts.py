@@ -31,19 +31,31 @@ def read_splits(data: DataSettings, split: SplitSettings, *, drop_without_label:
         main = main.select(main.labels.is_not_null().arg_true().to_numpy().astype(np.int64))
     if split.validation_source is None and split.test_source is None:
         return main, split_corpus(main, split)
-    audit = main.audit
-    same_columns = {"text": audit.text_columns, "label": audit.label_column, "id": data.id, "limit": None}
-    corpora, assigned, notes = [replace(main, split_values=None)], {"train": _span(0, len(main))}, []
-    for part, source in (("validation", split.validation_source), ("test", split.test_source)):
-        if source is not None:
-            settings = data.model_copy(update={"source": source, **same_columns})
-            found = read_corpus(settings, role=part, all_classes_exist=False)
-            start = sum(map(len, corpora))
-            assigned[part] = _span(start, start + len(found))
-            corpora.append(replace(found, split_values=None))
-            notes.append(f"{part} from {source}")
+    corpora, assigned = [replace(main, split_values=None)], {"train": _span(0, len(main))}
+    for part, settings in separate_sources(data, split, main.audit):
+        found = read_corpus(settings, role=part, all_classes_exist=False)
+        start = sum(map(len, corpora))
+        assigned[part] = _span(start, start + len(found))
+        corpora.append(replace(found, split_values=None))
+    notes = separate_notes(split)
     together = concatenate(corpora)
     return together, complete_splits(together, assigned, split, notes)
+
+
+def separate_sources(data: DataSettings, split: SplitSettings, audit: CorpusAudit) -> list[tuple[str, DataSettings]]:
+    """Return the parts that have files of their own, and how these are read: with the columns of the main source."""
+    same_columns = {"text": audit.text_columns, "label": audit.label_column, "id": data.id, "limit": None}
+    return [(part, data.model_copy(update={"source": source, **same_columns})) for part, source in _separate(split)]
+
+
+def separate_notes(split: SplitSettings) -> list[str]:
+    """Return in words which parts have files of their own."""
+    return [f"{part} from {source}" for part, source in _separate(split)]
+
+
+def _separate(split: SplitSettings) -> list[tuple[str, str]]:
+    named = (("validation", split.validation_source), ("test", split.test_source))
+    return [(part, source) for part, source in named if source is not None]
 
 
 def concatenate(corpora: list[Corpus]) -> Corpus:
@@ -67,7 +79,7 @@ def concatenate(corpora: list[Corpus]) -> Corpus:
         ids=pl.concat(ids) if any(corpus.ids is not None for corpus in corpora) else None,
         rows=np.concatenate([corpus.rows + start for corpus, start in zip(corpora, starts, strict=True)]),
         source=corpora[0].source,
-        audit=_add_audits([corpus.audit for corpus in corpora]),
+        audit=add_audits([corpus.audit for corpus in corpora]),
     )
 
 
@@ -79,7 +91,8 @@ def _ids(corpus: Corpus) -> pl.Series:
     return corpus.ids if corpus.ids is not None else pl.Series("id", [None] * len(corpus), dtype=pl.String)
 
 
-def _add_audits(audits: list[CorpusAudit]) -> CorpusAudit:
+def add_audits(audits: list[CorpusAudit]) -> CorpusAudit:
+    """Return what was counted in several sources together."""
     counts = {
         name: sum(getattr(audit, name) for audit in audits)
         for name in CorpusAudit.model_fields

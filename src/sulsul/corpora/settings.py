@@ -22,6 +22,9 @@ class DataSettings(BaseModel):
     keep_classes: tuple[str, ...] = Field(default=(), description="Use only rows of these classes")
     word_index: str | None = Field(default=None, description="`npz` only: JSON file of word -> rank")
     limit: int | None = Field(default=None, ge=1, description="Use only the first rows")
+    streaming: bool | Literal["auto"] = Field(
+        default="auto", description="`train` only: keep texts and ids on disk; auto: for files of 1 GiB and more"
+    )
 
 
 class SplitSettings(BaseModel):

@@ -25,7 +25,9 @@ def draw(n_rows: int, n_taken: int, n_kept: int, seed: int) -> tuple[Rows, Rows]
     return order[n_taken : n_taken + n_kept], order[:n_taken]
 
 
-def draw_stratified(groups: npt.NDArray[np.str_], n_taken: int, n_kept: int, seed: int) -> tuple[Rows, Rows]:
+def draw_stratified(
+    groups: npt.NDArray[np.integer | np.str_], n_taken: int, n_kept: int, seed: int
+) -> tuple[Rows, Rows]:
     """Return (kept, taken) positions in which every group has its share.
 
     Parameters

@@ -1,12 +1,13 @@
 """Dividing the rows of a corpus into training, validation and test."""
 
-from collections import Counter
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from sulsul.corpora.corpus import Corpus
+from sulsul.corpora.corpus import CorpusAudit, Strata
 from sulsul.corpora.settings import SplitSettings
 from sulsul.corpora.shuffle_split import draw, draw_stratified, sizes_of
 from sulsul.errors import LabelError, SplitError
@@ -26,6 +27,37 @@ _PARTS = {
 _WAY_OUT = "Add texts, leave the class out with --keep-classes, or split without stratification (stratify = false)."
 
 
+class Divisible(Protocol):
+    """What is looked at to divide the rows of a corpus."""
+
+    @property
+    def source(self) -> str:
+        """What was asked for."""
+
+    @property
+    def audit(self) -> CorpusAudit:
+        """What was counted while reading."""
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether a text may have several labels."""
+
+    @property
+    def split_values(self) -> pl.Series | None:
+        """String: the part that the source itself names for each row."""
+
+    def __len__(self) -> int: ...
+
+    def class_counts(self) -> dict[str, int]:
+        """Count the texts of each class."""
+
+    def strata(self) -> Strata | None:
+        """Return the label, or set of labels, of every row as a number; None without labels."""
+
+    def location(self, index: int) -> str:
+        """Return ``FILE, row N``."""
+
+
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Row positions (int64, into the corpus) of each part, and in words how they were found."""
@@ -36,7 +68,7 @@ class Splits:
     note: str
 
 
-def split_corpus(corpus: Corpus, settings: SplitSettings) -> Splits:
+def split_corpus(corpus: Divisible, settings: SplitSettings) -> Splits:
     """Divide the rows; where scikit-learn's ``train_test_split`` would be called twice, the rows are the same.
 
     Test rows are taken from all rows, validation rows from those that remain, each with the same seed. Rows that the
@@ -63,7 +95,7 @@ def split_corpus(corpus: Corpus, settings: SplitSettings) -> Splits:
     return complete_splits(corpus, assigned, settings, notes)
 
 
-def complete_splits(corpus: Corpus, assigned: dict[str, Rows], settings: SplitSettings, notes: list[str]) -> Splits:
+def complete_splits(corpus: Divisible, assigned: dict[str, Rows], settings: SplitSettings, notes: list[str]) -> Splits:
     """Take the parts that are not in ``assigned`` from its training rows; raises as :func:`split_corpus` does."""
     if not len(assigned.get("train", ())):
         raise SplitError(f"{corpus.source}: no row is left for training.")
@@ -88,10 +120,10 @@ def complete_splits(corpus: Corpus, assigned: dict[str, Rows], settings: SplitSe
 class _Divider:
     """Takes parts out of a pool of rows, each with the same seed and stratification, and notes how."""
 
-    def __init__(self, corpus: Corpus, settings: SplitSettings) -> None:
+    def __init__(self, corpus: Divisible, settings: SplitSettings) -> None:
         self.notes: list[str] = []
         self._seed = settings.seed
-        self._strata = _strata(corpus) if settings.stratify else None
+        self._strata = corpus.strata() if settings.stratify else None
         self._multi_label = corpus.multi_label
 
     def take(self, pool: Rows, size: float | int, *, part: str, keep: int | None = None) -> tuple[Rows, Rows]:
@@ -113,29 +145,29 @@ class _Divider:
         self.notes.append(f"{part} {amount}, seed {self._seed}, {said}")
         return pool[kept], pool[taken]
 
-    def _groups(self, pool: Rows, n_taken: int, n_kept: int, part: str) -> tuple[npt.NDArray[np.str_] | None, str]:
+    def _groups(self, pool: Rows, n_taken: int, n_kept: int, part: str) -> tuple[npt.NDArray[np.integer] | None, str]:
         """Return what to stratify the pool on, and in words; a label that does not allow it is refused."""
         if self._strata is None:
             return None, "not stratified"
-        groups = self._strata[pool]
+        groups = self._strata.codes[pool]
+        counts = np.bincount(groups, minlength=len(self._strata.names))
         if not self._multi_label:
-            _require_pairs(groups, part)
-            _require_room(groups, n_taken, n_kept, part)
+            _require_pairs(counts, self._strata.names, part)
+            _require_room(counts, n_taken, n_kept, part)
             return groups, "stratified"
-        # Label sets are many and often unique; a set that occurs once joins the most frequent one.
-        counts = Counter(groups.tolist())
-        largest = counts.most_common(1)[0][0]
-        groups = np.array([group if counts[group] >= 2 else largest for group in groups.tolist()])
-        if not _has_room(groups, n_taken, n_kept):
+        # Label sets are many and often unique; a set that occurs once joins the most frequent one, the first of equals.
+        largest = groups[np.argmax(counts[groups] == counts.max())]
+        groups = np.where(counts[groups] >= 2, groups, largest)
+        if not _has_room(np.bincount(groups), n_taken, n_kept):
             return None, "not stratified, as there are too many label sets"
-        n_rare = sum(n for n in counts.values() if n < 2)
+        n_rare = int((counts == 1).sum())
         return groups, "stratified on label sets" + (f" but for {n_rare} that occur once" if n_rare else "")
 
 
-def _require_two_classes(corpus: Corpus) -> None:
-    if corpus.labels is None:
-        return
+def _require_two_classes(corpus: Divisible) -> None:
     classes = list(corpus.class_counts())
+    if not classes and corpus.strata() is None:
+        return
     if len(classes) < (1 if corpus.multi_label else 2):
         named = f"only the class {classes[0]!r}" if classes else "no class"
         column = corpus.audit.label_column
@@ -145,9 +177,8 @@ def _require_two_classes(corpus: Corpus) -> None:
         )
 
 
-def _require_pairs(groups: npt.NDArray[np.str_], part: str) -> None:
-    counts = Counter(groups.tolist())
-    if lonely := sorted(name for name, n in counts.items() if n < 2):
+def _require_pairs(counts: npt.NDArray[np.int64], names: tuple[str, ...], part: str) -> None:
+    if lonely := [names[code] for code in np.flatnonzero(counts == 1)]:
         named = ", ".join(map(repr, lonely))
         verb = "have" if len(lonely) > 1 else "has"
         raise SplitError(
@@ -156,30 +187,20 @@ def _require_pairs(groups: npt.NDArray[np.str_], part: str) -> None:
         )
 
 
-def _require_room(groups: npt.NDArray[np.str_], n_taken: int, n_kept: int, part: str) -> None:
-    if not _has_room(groups, n_taken, n_kept):
+def _require_room(counts: npt.NDArray[np.int64], n_taken: int, n_kept: int, part: str) -> None:
+    if not _has_room(counts, n_taken, n_kept):
         raise SplitError(
-            f"a stratified {part} split of {n_taken} out of {len(groups)} rows cannot hold one "
-            f"text of each of the {len(set(groups.tolist()))} classes on both sides. "
+            f"a stratified {part} split of {n_taken} out of {counts.sum()} rows cannot hold one "
+            f"text of each of the {np.count_nonzero(counts)} classes on both sides. "
             f"Change its size, or {_WAY_OUT[0].lower()}{_WAY_OUT[1:]}"
         )
 
 
-def _has_room(groups: npt.NDArray[np.str_], n_taken: int, n_kept: int) -> bool:
-    return min(n_taken, n_kept) >= len(set(groups.tolist()))
+def _has_room(counts: npt.NDArray[np.int64], n_taken: int, n_kept: int) -> bool:
+    return min(n_taken, n_kept) >= int(np.count_nonzero(counts))
 
 
-def _strata(corpus: Corpus) -> npt.NDArray[np.str_] | None:
-    """Return the label, or the set of labels, of every row as one string."""
-    if corpus.labels is None:
-        return None
-    if corpus.multi_label:
-        return corpus.labels.list.sort().list.join("\x1f").to_numpy().astype(np.str_)
-    # Missing labels occur only where labels are optional.
-    return corpus.labels.fill_null("").to_numpy().astype(np.str_)
-
-
-def _assigned_rows(corpus: Corpus, column: str | None) -> dict[str, Rows]:
+def _assigned_rows(corpus: Divisible, column: str | None) -> dict[str, Rows]:
     assert corpus.split_values is not None
     values = corpus.split_values.fill_null("").str.strip_chars().str.to_lowercase()
     unknown = (~values.is_in(list(_PARTS))).arg_true()

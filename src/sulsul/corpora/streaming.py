@@ -6,7 +6,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -17,8 +17,8 @@ from sulsul.corpora.encodings import named_encoding, plain_name, undecodable
 from sulsul.corpora.npz import NpzTable
 from sulsul.corpora.reading import assemble, choose_table_columns, open_table, require_columns, with_sequences
 from sulsul.corpora.settings import DataSettings
-from sulsul.corpora.sources import resolve_source
-from sulsul.corpora.tables import TableBlock, numbered
+from sulsul.corpora.sources import ResolvedSource, resolve_source
+from sulsul.corpora.tables import Table, TableBlock, numbered
 from sulsul.errors import DataError
 
 STANDARD_INPUT = "-"
@@ -61,33 +61,59 @@ def iter_texts(
     yield from _tables(settings, batch_rows, labels)
 
 
-def _tables(settings: DataSettings, batch_rows: int, labels: Labels) -> Iterator[Corpus]:
-    source = resolve_source(settings)
+class SourceBlock(NamedTuple):
+    """Consecutive rows of a source: numbered from 1 on through all its files, which ``files`` lists so far."""
+
+    table: Table
+    block: TableBlock
+    choice: ColumnChoice
+    files: tuple[SourceFile, ...]
+
+
+def iter_blocks(
+    source: ResolvedSource,
+    settings: DataSettings,
+    batch_rows: int,
+    *,
+    labels: Labels = "ignored",
+    split_column: str | None = None,
+) -> Iterator[SourceBlock]:
+    """Yield the rows of a source as they stand in its tables, at most ``batch_rows`` at a time; see :func:`iter_texts`.
+
+    Rows without any content are left out but numbered. The last entry of ``files`` counts the rows up to the block's
+    last one.
+    """
     choice: ColumnChoice | None = None
-    remaining = settings.limit
     before: list[SourceFile] = []
     for path in source.paths:
+        n_before = sum(file.n_rows for file in before)
+        remaining = None if settings.limit is None else settings.limit - n_before
+        if remaining == 0:
+            return
         with open_table(source, path, settings) as table:
             if choice is None:
-                choice = choose_table_columns(table, settings, labels=labels)
+                choice = choose_table_columns(table, settings, labels=labels, split=split_column)
             require_columns(table, choice)
-            held = (table.sequences, table.word_index) if isinstance(table, NpzTable) else (None, None)
-            n_rows, n_before = 0, sum(file.n_rows for file in before)
-            for block in table.batches(choice.all, batch_rows, None if remaining is None else remaining - n_before):
-                kept = block if remaining is None else _first_rows(block, remaining - n_before)
+            n_rows = 0
+            for block in table.batches(choice.all, batch_rows, remaining):
+                kept = block if remaining is None else _first_rows(block, remaining)
                 n_rows += kept.n_rows
                 if kept.frame.height:
                     shifted = TableBlock(kept.frame, kept.rows + n_before, kept.n_rows)
-                    account = [*before, table.account(int(kept.rows[-1]))]
-                    corpus = assemble(
-                        source.name, [shifted], account, choice, settings, columns=choice.all, labels=labels
-                    )
-                    yield with_sequences(corpus, *held)
-                if remaining is not None and n_before + int(block.rows[-1]) >= remaining:
+                    yield SourceBlock(table, shifted, choice, (*before, table.account(int(kept.rows[-1]))))
+                if remaining is not None and int(block.rows[-1]) >= remaining:
                     return
             before.append(table.account(n_rows))
     if not sum(file.n_rows for file in before):
         raise DataError(f"{source.name} has no rows.")
+
+
+def _tables(settings: DataSettings, batch_rows: int, labels: Labels) -> Iterator[Corpus]:
+    source = resolve_source(settings)
+    for table, block, choice, files in iter_blocks(source, settings, batch_rows, labels=labels):
+        held = (table.sequences, table.word_index) if isinstance(table, NpzTable) else (None, None)
+        corpus = assemble(source.name, [block], files, choice, settings, columns=choice.all, labels=labels)
+        yield with_sequences(corpus, *held)
 
 
 def _first_rows(block: TableBlock, last_row: int) -> TableBlock:

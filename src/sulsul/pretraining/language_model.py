@@ -5,7 +5,7 @@ backward one the word before (Peters et al. 2018, "Deep contextualized word repr
 one table of output vectors.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +135,7 @@ class LanguageModel:
         return StepLoss(value, n)
 
     @torch.no_grad()
-    def evaluate(self, corpus: EncodedCorpus, batches: list[Rows]) -> StepLoss:
+    def evaluate(self, corpus: EncodedCorpus, batches: Sequence[Rows]) -> StepLoss:
         """Return the mean loss over all predicted words, in full: nothing is drawn or dropped.
 
         Raises

@@ -97,7 +97,8 @@ class PretrainingRun:
     ) -> Stopped:
         """Train from wherever the run stands until there is a reason to stop, and return the reason."""
         self._last_tick_s = self._last_checkpoint_s = time.perf_counter()
-        epoch, batches = 0, []
+        epoch = self.epoch
+        batches = self._sampler.epoch(epoch)
         while self.step < self.schedule.fall.end:
             if self._is_out_of_patience():
                 return "early"

@@ -1,7 +1,6 @@
 """Token ids by looking whole tokens up in a vocabulary: words, characters and morphemes."""
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import repeat
 from typing import Protocol, Self
@@ -14,7 +13,7 @@ from sulsul.text.arrangement import UNKNOWN, Counts, Ids
 from sulsul.text.morphemes import MorphemeSplitter
 from sulsul.text.settings import TextSettings
 from sulsul.text.splitting import CharacterSplitter, Splitter, word_splitter
-from sulsul.text.vocabulary import Vocabulary, most_frequent
+from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
 from sulsul.text.word_types import WordTypes
 
 
@@ -33,8 +32,8 @@ class Reader(Protocol):
         """Return which of the ids that :meth:`ids` gave are outside the vocabulary."""
         ...
 
-    def types(self) -> WordTypes | None:
-        """Return what the ids given so far stand for; None where they are rows of the embedding themselves."""
+    def new_types(self) -> WordTypes | None:
+        """Return what the ids given since the last call stand for; None where they are rows of the embedding."""
         ...
 
 
@@ -93,7 +92,7 @@ class PlainIds:
         unknown: npt.NDArray[np.bool_] = ids == UNKNOWN
         return unknown
 
-    def types(self) -> None:
+    def new_types(self) -> None:
         """Return None."""
 
 
@@ -121,10 +120,7 @@ class VocabularyLookup(PlainIds):
     def fit(cls, chunks: Iterable[Sequence[str]], settings: TextSettings) -> "VocabularyLookup":
         """Learn the most frequent tokens of normalised texts, given in chunks."""
         splitter = _splitter(settings)
-        counts: Counter[str] = Counter()
-        for chunk in chunks:
-            for tokens in splitter.cut(chunk):
-                counts.update(tokens)
+        counts = count_tokens(map(splitter.cut, chunks))
         limit = settings.vocabulary_size - len(settings.reserved)
         tokens = most_frequent(counts, limit=limit, min_frequency=settings.min_frequency)
         return cls(settings, Vocabulary(settings.reserved, tokens))

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from sulsul.text.character_ngrams import Int64, MarkedWords
+from sulsul.text.character_ngrams import Int64, MarkedWords, Positions
 
 _FNV_OFFSET, _FNV_PRIME = np.uint32(0x811C9DC5), np.uint32(0x01000193)
 # Shifts of UTF-8's bytes behind the first one, and the least code point that has such a byte.
@@ -16,7 +16,7 @@ _CONTINUATIONS = ((np.uint32(12), 0x10000), (np.uint32(6), 0x800), (np.uint32(0)
 class Parts(NamedTuple):
     """N-grams of one length that have a row: the word each is in, rising, and its row."""
 
-    words: Int64
+    words: Positions
     rows: Int64
 
 

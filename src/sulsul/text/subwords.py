@@ -17,7 +17,7 @@ from sulsul.text.arrangement import UNKNOWN, Counts, Ids
 from sulsul.text.lookup import PlainIds
 from sulsul.text.settings import TextSettings
 from sulsul.text.splitting import PatternSplitter, word_splitter
-from sulsul.text.vocabulary import Vocabulary, most_frequent
+from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
 
 if TYPE_CHECKING:
     import tokenizers
@@ -70,7 +70,8 @@ class SubwordLookup(PlainIds):
                 f"vocabulary_size is {settings.vocabulary_size}, {len(settings.reserved)} ids of it reserved: subwords "
                 "need room for two pieces or more, and thousands are usual. Raise vocabulary_size."
             )
-        model = _train(_count_words(chunks), n_pieces, settings.min_frequency)
+        words = count_tokens(map(_word_splitter().cut, chunks))
+        model = _train(words, n_pieces, settings.min_frequency)
         pieces = sorted(model["vocab"], key=model["vocab"].__getitem__)
         vocabulary = Vocabulary(settings.reserved, pieces)
         return cls(settings, _build(vocabulary, model["merges"], settings), vocabulary)
@@ -139,15 +140,6 @@ class SubwordLookup(PlainIds):
 
 def _word_splitter() -> PatternSplitter:
     return word_splitter(filter_punctuation=False, cut_long_words=True)
-
-
-def _count_words(chunks: Iterable[Sequence[str]]) -> Counter[str]:
-    splitter = _word_splitter()
-    counts: Counter[str] = Counter()
-    for chunk in chunks:
-        for words in splitter.cut(chunk):
-            counts.update(words)
-    return counts
 
 
 def _train(words: Counter[str], n_pieces: int, min_frequency: int) -> dict[str, Any]:

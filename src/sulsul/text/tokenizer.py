@@ -10,7 +10,7 @@ import polars as pl
 
 from sulsul.errors import TokenizerError
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange, count_marked
-from sulsul.text.lookup import Lookup, VocabularyLookup
+from sulsul.text.lookup import Lookup, Reader, VocabularyLookup
 from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
 from sulsul.text.subwords import SubwordLookup
@@ -190,20 +190,12 @@ class Tokenizer:
         TokenizerError
             If a text is not a string.
         """
-        token_ids = array("i")
-        counts: list[npt.NDArray[np.int64]] = [np.zeros((5, 0), np.int64)]
-        reader = self._lookup.reader()
-        for chunk in _chunks(_normalised(texts, self.settings)):
-            found, token_counts = reader.ids(chunk)
-            ids, lengths, full_lengths = arrange(found, token_counts, self.settings)
-            token_ids.frombytes(ids.tobytes())
-            unknown_counts = count_marked(reader.outside(found), token_counts)
-            unread_counts = count_marked(found == UNKNOWN, token_counts)
-            counts.append(np.stack([lengths, full_lengths, token_counts, unknown_counts, unread_counts]))
-        lengths, full_lengths, token_counts, unknown_counts, unread_counts = np.hstack(counts)
-        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
-        flat = np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32)
-        return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts, unread_counts, reader.types())
+        encoding = self.encoding()
+        return encoding.append(texts)._replace(types=encoding.new_types())
+
+    def encoding(self) -> "Encoding":
+        """Return what encodes texts in several calls as :meth:`encode_with_lengths` does in one."""
+        return Encoding(self._lookup.reader(), self.settings)
 
     def encode_with_spans(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the sequence of one text and where in it each token lies.
@@ -254,6 +246,41 @@ def _kind(settings: TextSettings) -> type[VocabularyLookup] | type[SubwordLookup
     if settings.ngrams is not None:
         return NgramLookup
     return SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
+
+
+class Encoding:
+    """Encodes texts block by block: with ``settings.ngrams`` all ids are positions in one table of types."""
+
+    def __init__(self, reader: Reader, settings: TextSettings) -> None:
+        self._reader = reader
+        self._settings = settings
+
+    def append(self, texts: Iterable[str] | pl.Series) -> Encoded:
+        """Return the sequences of further texts, without types.
+
+        Raises
+        ------
+        TokenizerError
+            If a text is not a string.
+        """
+        token_ids = array("i")
+        counts: list[npt.NDArray[np.int64]] = [np.zeros((5, 0), np.int64)]
+        reader = self._reader
+        for chunk in _chunks(_normalised(texts, self._settings)):
+            found, token_counts = reader.ids(chunk)
+            ids, lengths, full_lengths = arrange(found, token_counts, self._settings)
+            token_ids.frombytes(ids.tobytes())
+            unknown_counts = count_marked(reader.outside(found), token_counts)
+            unread_counts = count_marked(found == UNKNOWN, token_counts)
+            counts.append(np.stack([lengths, full_lengths, token_counts, unknown_counts, unread_counts]))
+        lengths, full_lengths, token_counts, unknown_counts, unread_counts = np.hstack(counts)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths)])
+        flat = np.frombuffer(token_ids, np.int32) if token_ids else np.zeros(0, np.int32)
+        return Encoded(flat, offsets, full_lengths, token_counts, unknown_counts, unread_counts)
+
+    def new_types(self) -> WordTypes | None:
+        """Return the table's entries since the last call; None where ids are rows of the embedding."""
+        return self._reader.new_types()
 
 
 def _normalised(texts: Iterable[str] | pl.Series, settings: TextSettings) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """The tokens a model knows, in the order of their ids."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,9 @@ from sulsul.errors import TokenizerError
 from sulsul.text.settings import Reserved
 
 RESERVED_NAMES: dict[Reserved, str] = {"pad": "[PAD]", "start": "[START]", "oov": "[OOV]", "unused": "[UNUSED]"}
+
+MOST_COUNTED = 1 << 20
+"""Distinct tokens after which the rarer half is forgotten, so that counting takes 100 to 200 MB at most."""
 
 
 class Vocabulary:
@@ -68,6 +71,29 @@ class Vocabulary:
     def reserved_id(self, token: Reserved) -> int | None:
         """Return the id of a reserved token, or None where it does not exist."""
         return self.reserved.index(token) if token in self.reserved else None
+
+
+def count_tokens(texts: Iterable[Iterable[Iterable[str]]]) -> Counter[str]:
+    """Count the tokens of texts, given in chunks; keys are in the order of first occurrence.
+
+    Beyond :data:`MOST_COUNTED` distinct tokens the rarer half is forgotten, and counted from nothing when it is met
+    again (Manku and Motwani 2002, "Approximate frequency counts over data streams", forget at fixed intervals instead):
+    the counts of rare tokens may be too low.
+    """
+    counts: Counter[str] = Counter()
+    for chunk in texts:
+        for tokens in chunk:
+            counts.update(tokens)
+        if len(counts) > MOST_COUNTED:
+            counts = _more_frequent_half(counts)
+    return counts
+
+
+def _more_frequent_half(counts: Counter[str]) -> Counter[str]:
+    tokens, frequencies = list(counts), np.fromiter(counts.values(), np.int64, len(counts))
+    kept = np.sort(np.argsort(-frequencies, kind="stable")[: MOST_COUNTED // 2])
+    # Not by update, which would count an iterable of pairs.
+    return Counter(dict(zip([tokens[index] for index in kept], frequencies[kept].tolist(), strict=True)))
 
 
 def most_frequent(counts: Counter[str], *, limit: int, min_frequency: int) -> list[str]:

@@ -5,7 +5,6 @@ never seen in training still has the n-grams it shares with others.
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -18,11 +17,13 @@ from sulsul.text.character_ngrams import frequent_ngrams, mark_words
 from sulsul.text.ngram_rows import HashedRows, LearnedRows, NgramRows, Parts, parts_by_word
 from sulsul.text.settings import TextSettings
 from sulsul.text.splitting import PatternSplitter, word_splitter
-from sulsul.text.vocabulary import Vocabulary, most_frequent
+from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
 from sulsul.text.word_types import WordTypes
 
 NGRAM_MARK = " "
 """In front of an n-gram among the names of the rows: no word holds a space, so no word has an n-gram's name."""
+MOST_REMEMBERED = 1 << 20
+"""Distinct words after which a call forgets which it met: they get types anew, in 100 to 200 MB however many texts."""
 
 
 class NgramLookup:
@@ -64,10 +65,7 @@ class NgramLookup:
         """Learn the most frequent words and n-grams of normalised texts, given in chunks."""
         assert settings.ngrams is not None
         splitter = word_splitter(filter_punctuation=settings.filter_punctuation)
-        counts: Counter[str] = Counter()
-        for chunk in chunks:
-            for words in splitter.cut(chunk):
-                counts.update(words)
+        counts = count_tokens(map(splitter.cut, chunks))
         limit = settings.vocabulary_size - len(settings.reserved)
         words = most_frequent(counts, limit=limit, min_frequency=settings.min_frequency)
         ngrams: list[str] = []
@@ -147,8 +145,8 @@ class WordReader:
         self._numbers = _Numbering(n_reserved)
         self._part_counts = [np.ones(n_reserved, np.int64)]
         self._part_ids = [np.arange(n_reserved, dtype=np.int32)]
-        self._is_outside = np.zeros(n_reserved, np.bool_)
-        self._is_unread = np.zeros(n_reserved, np.bool_)
+        # Of every type, one byte each; they grow in place.
+        self._is_outside, self._is_unread = bytearray(n_reserved), bytearray(n_reserved)
 
     def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
         """Return the ids of all texts in a row, unknown ones as -1, and how many each text has."""
@@ -157,9 +155,11 @@ class WordReader:
         for position, words in enumerate(self._splitter.cut(texts), 1):
             flat.extend(map(self._numbers.__getitem__, words))
             ends[position] = len(flat)
+            if len(self._numbers) >= MOST_REMEMBERED:
+                self._numbers.forget()
         self._find_parts()
         ids = np.frombuffer(flat, np.int32)
-        ids[self._is_unread[ids]] = UNKNOWN
+        ids[_flags(self._is_unread, ids)] = UNKNOWN
         return ids, np.diff(ends)
 
     def spans(self, text: str) -> Iterable[tuple[int, int, int]]:
@@ -170,13 +170,15 @@ class WordReader:
 
     def outside(self, ids: Ids) -> npt.NDArray[np.bool_]:
         """Return which of the ids that :meth:`ids` gave are words outside the vocabulary, n-grams or not."""
-        found: npt.NDArray[np.bool_] = np.append(self._is_outside, True)[ids]  # UNKNOWN is -1: the last one
+        found: npt.NDArray[np.bool_] = _flags(self._is_outside, ids) | (ids == UNKNOWN)
         return found
 
-    def types(self) -> WordTypes:
-        """Return what the ids given so far stand for."""
+    def new_types(self) -> WordTypes:
+        """Return what the ids given since the last call stand for, those behind the ones that were returned before."""
         offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(np.concatenate(self._part_counts))])
-        return WordTypes(offsets, np.concatenate(self._part_ids))
+        types = WordTypes(offsets, np.concatenate(self._part_ids))
+        self._part_counts, self._part_ids = [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+        return types
 
     def _find_parts(self) -> None:
         words, self._numbers.new = self._numbers.new, []
@@ -188,12 +190,17 @@ class WordReader:
         counts, part_ids = parts_by_word(parts, len(words))
         self._part_counts.append(counts)
         self._part_ids.append(part_ids)
-        self._is_outside = np.concatenate([self._is_outside, rows == UNKNOWN])
-        self._is_unread = np.concatenate([self._is_unread, counts == 0])
+        self._is_outside += (rows == UNKNOWN).tobytes()
+        self._is_unread += (counts == 0).tobytes()
+
+
+def _flags(flags: bytearray, ids: Ids) -> npt.NDArray[np.bool_]:
+    """Return the flags of ids as a copy, so that the flags can grow again; that of -1 is any."""
+    return np.frombuffer(flags, np.bool_)[ids] if flags else np.zeros(len(ids), np.bool_)
 
 
 class _Numbering(dict[str, int]):
-    """Gives every word a number when it is first asked for."""
+    """Gives every word a number when it is first asked for, from what numbers are left."""
 
     def __init__(self, first: int) -> None:
         super().__init__()
@@ -205,6 +212,11 @@ class _Numbering(dict[str, int]):
         number = self[word] = self._first + len(self)
         self.new.append(word)
         return number
+
+    def forget(self) -> None:
+        """Give every word a new number when it is next asked for."""
+        self._first += len(self)
+        self.clear()
 
 
 def _check_ngrams(words: Sequence[str], ngrams: Sequence[str], settings: TextSettings) -> None:

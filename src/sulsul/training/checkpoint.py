@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from torch import Tensor
 
 from sulsul.batching import EncodedCorpus
+from sulsul.batching.mapped import blocks_of
 from sulsul.errors import BundleError, TrainingError
 from sulsul.files import write_atomically
 from sulsul.training.early_stopping import StoppingState
@@ -208,7 +209,8 @@ def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
         for array in () if corpus is None else _arrays_of(corpus):
             if array is not None:
                 digest.update(f"{array.dtype.str}{array.shape}".encode())
-                digest.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+                for block in blocks_of(array):
+                    digest.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
         digest.update(b"|")
     return digest.hexdigest()
 

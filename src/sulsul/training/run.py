@@ -1,7 +1,7 @@
 """The state of a training run while it is running."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from sulsul.batching import BatchSampler, EncodedCorpus
+from sulsul.batching.mapped import PageKeeper
 from sulsul.model.classifier import Classifier
 from sulsul.training.checkpoint import (
     CheckpointHeader,
@@ -104,6 +105,7 @@ class Run:
         self.epoch, self.batch, self.step = 1, 0, 0
         self.history: list[EpochRecord] = []
         self._totals = RunningTotals()
+        self._pages = PageKeeper(train.token_ids, train.types)
         self._best = _BestWeights(0, {})
         self._n_offered = 1
         self._classes = classes
@@ -130,9 +132,9 @@ class Run:
         """Learning rate of the last step taken."""
         return self.schedule.learning_rate(max(self.step - 1, 0))
 
-    def plan(self, batches: list[Rows]) -> StepPlan:
+    def plan(self, batches: Sequence[Rows]) -> StepPlan:
         """Return the batches to offer to the step runner: at most twice as many as it took the last time."""
-        chosen = batches[self.batch : self.batch + self._n_offered]
+        chosen = list(batches[self.batch : self.batch + self._n_offered])
         return StepPlan(chosen, [self.schedule.learning_rate(self.step + i) for i in range(len(chosen))])
 
     def end_steps(self, plan: StepPlan, outcomes: list[StepOutcome]) -> None:
@@ -151,6 +153,7 @@ class Run:
             loss += outcome.loss * len(rows)
             n_correct += outcome.n_correct
             n_texts += len(rows)
+            self._pages.touched(len(rows))
         self.step += len(outcomes)
         took_all = len(outcomes) == len(plan.batches)
         self._n_offered = min(max(2 * len(outcomes), self._n_offered if took_all else 1), _MOST_OFFERED)
