@@ -43,6 +43,16 @@ def test_the_estimate_follows_the_pace_of_this_session() -> None:
     assert progress._estimate() == " · at most 0:00:40 left"
 
 
+def test_another_network_begins_an_estimate_of_its_own() -> None:
+    progress = TrainingProgress(Console(file=io.StringIO()))
+    progress.on_batch(report(2, 10))
+    progress._drawn_s = 0.0
+    progress.on_batch(report(2, 9))
+    progress._started_s -= 2.0
+    # 1 batch in 2 s; 21 batches are left.
+    assert progress._estimate() == " · at most 0:00:42 left"
+
+
 def test_a_terminal_gets_a_live_bar_that_is_cleared() -> None:
     console = Console(file=io.StringIO(), force_terminal=True, width=120)
     with TrainingProgress(console) as progress:

@@ -98,6 +98,7 @@ def compare(
                     on_findings=lambda findings: print_findings(console, findings),
                     on_start=progress.on_start,
                     on_trial=progress.on_trial,
+                    on_member=progress.on_member,
                     on_batch=progress.on_batch,
                     stop_requested=stop,
                 ),

@@ -41,6 +41,11 @@ class ComparisonProgress:
         self._bar = TrainingProgress(self._console)
         self._bar.__enter__()
 
+    def on_member(self, member: int, n_members: int) -> None:
+        """Name the network of an ensemble that is trained now."""
+        if self._bar is not None:
+            self._bar.on_member(member, n_members)
+
     def on_batch(self, report: "BatchReport") -> None:
         """Redraw the live line."""
         if self._bar is not None:

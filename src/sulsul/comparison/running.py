@@ -39,6 +39,7 @@ class Listener:
     on_findings: Callable[[tuple[Finding, ...]], object] = lambda findings: None
     on_start: Callable[[str, int], object] = lambda label, n_left: None
     on_trial: Callable[[str, Trial], object] = lambda label, trial: None
+    on_member: Callable[[int, int], object] = lambda member, n_members: None
     on_batch: Callable[[BatchReport], object] = lambda report: None
     on_epoch: Callable[[EpochRecord], object] = lambda record: None
     stop_requested: Callable[[], bool] = lambda: False
@@ -175,9 +176,7 @@ class Runner:
 
     def _members_listener(self) -> MembersListener:
         listener = self.listener
-        return MembersListener(
-            on_epoch=listener.on_epoch, on_batch=listener.on_batch, stop_requested=listener.stop_requested
-        )
+        return MembersListener(listener.on_member, listener.on_epoch, listener.on_batch, listener.stop_requested)
 
     def _label(self, name: str, seed: int, fold: int) -> str:
         return f"{name}, seed {seed}" + (f", fold {fold + 1}" if self.design.n_folds else "")

@@ -66,9 +66,9 @@ def fit_tfidf(
 
     Weights are (1 + ln count) · (1 + ln((1 + B) / (1 + texts with it))), rows scaled to length 1: scikit-learn's
     ``sublinear_tf=True, smooth_idf=True, norm="l2"``. Text is lower-cased; a word is a run of letters, digits or
-    underscores (one letter is enough: Korean has many), or a punctuation mark (7,000 IMDB reviews show no difference; in
-    short ones a mark is often all that is said). Runs of white space count as one space, and characters are read across word borders with
-    a space at both ends, if there are any.
+    underscores (one letter is enough: Korean has many), or a punctuation mark (7,000 IMDB reviews show no difference;
+    in short ones a mark is often all that is said). Runs of white space count as one space, and characters are read
+    across word borders with a space at both ends, if there are any.
 
     Parameters
     ----------

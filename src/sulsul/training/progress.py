@@ -74,8 +74,11 @@ class TrainingProgress:
     def on_batch(self, report: BatchReport) -> None:
         """Redraw the live line, at most ten times a second."""
         now = time.monotonic()
-        if self._first is None:
+        if self._first is None or self._latest is None:
             self._first = report
+        elif (report.epoch, report.batch) <= (self._latest.epoch, self._latest.batch):
+            # Another network has begun: the estimate of its pace must not reach back.
+            self._first, self._started_s = report, now
         self._latest = report
         if now - self._drawn_s < _REDRAW_INTERVAL_S:
             return
