@@ -23,7 +23,7 @@ class PretrainingSettings(BaseModel):
         default=None, gt=0.0, description="Time limit; the learning rate falls in its last fifth"
     )
     patience: int = Field(default=3, ge=1, description="Looks at the held-out texts without improvement")
-    batch_size: int = Field(default=32, ge=1, description="Segments per step")
+    batch_tokens: int = Field(default=4096, ge=2, description="Tokens per step, about")
     segment_length: int = Field(
         default=128, ge=2, description="Longer texts are cut into segments of at most so many tokens"
     )

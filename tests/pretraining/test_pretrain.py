@@ -34,7 +34,7 @@ def specification(**sections: dict[str, object]) -> RunSpecification:
             "learning_rate": 0.03,
             "warmup_steps": 2,
             "held_out": 0.2,
-            "batch_size": 8,
+            "batch_tokens": 48,
         },
     }
     return RunSpecification.parse({key: {**values.get(key, {}), **sections.get(key, {})} for key in values}, where="t")

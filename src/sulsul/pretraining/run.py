@@ -69,8 +69,9 @@ class PretrainingRun:
     ) -> None:
         self._model, self._train, self._held_out = model, train, held_out
         self._settings = settings
-        self._sampler = BatchSampler(train.lengths, settings.batch_size, seed=seed)
-        looked_at = BatchSampler(held_out.lengths, settings.batch_size, seed=seed, shuffle=False)
+        n_segments = max(1, round(settings.batch_tokens / train.lengths.mean()))
+        self._sampler = BatchSampler(train.lengths, n_segments, seed=seed)
+        looked_at = BatchSampler(held_out.lengths, n_segments, seed=seed, shuffle=False)
         self._held_out_batches = looked_at.epoch(0)
         self._steps_between_looks = min(len(self._sampler), STEPS_BETWEEN_LOOKS)
         self.schedule = PretrainingSchedule(settings, n_steps=settings.epochs * len(self._sampler))
