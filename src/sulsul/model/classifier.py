@@ -142,6 +142,20 @@ class Classifier(nn.Module):
                 "them with the tokenizer the model was trained with"
             )
 
+    def embed(self, batch: PackedBatch) -> tuple[Tensor, PackedBatch]:
+        """Return the embedded tokens (N, E) of a batch and the batch they belong to, for :meth:`forward_from_inputs`.
+
+        Raises
+        ------
+        DataError
+            As :meth:`forward` does.
+        SpecificationError
+            If the input has no table.
+        """
+        self._check_types(batch)
+        inputs, rows = self.input(batch)
+        return _rows(inputs), rows
+
     def forward_from_inputs(self, inputs: Tensor | TokenInput, batch: PackedBatch) -> Tensor:
         """Return the logits (B, L), in the caller's order, of packed rows (N, I) or token ids.
 

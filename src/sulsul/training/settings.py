@@ -31,6 +31,12 @@ class TrainingSettings(BaseModel):
     )
     keep: Literal["best", "last"] = "best"
     bucket: bool = Field(default=True, description="Batch texts of similar length together")
+    adversarial: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="Also train on embedded tokens moved against the network by this share of their norm, such as "
+        "0.05; through torch, at two and a half times its cost",
+    )
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="None: all cores, or OMP_NUM_THREADS")

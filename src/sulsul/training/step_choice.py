@@ -9,6 +9,7 @@ from sulsul.errors import SpecificationError
 from sulsul.model.classifier import Classifier
 from sulsul.model.native_network import refusal
 from sulsul.model.specification import BatchNormLayer
+from sulsul.training.adversarial_step import AdversarialStep
 from sulsul.training.native_step import NativeStep
 from sulsul.training.objective import Objective
 from sulsul.training.parallel_step import ParallelStep
@@ -35,8 +36,11 @@ def choose_step_runner(
     KernelError
         If ``native`` is asked for and the extension cannot run the classifier.
     SpecificationError
-        If several workers are to train a network with batch normalisation, whose statistics need the whole batch.
+        If several workers are to train a network with batch normalisation, whose statistics need the whole batch, or
+        adversarial training is asked for where it cannot be: natively, with several workers, or without a table.
     """
+    if settings.adversarial:
+        return _adversarial(classifier, settings, class_weights, workers)
     backend = classifier.backend if settings.backend == "auto" else settings.backend
     reason = refusal(classifier) if backend == "auto" else None
     if reason is not None:
@@ -57,3 +61,22 @@ def choose_step_runner(
     if uses_torch:
         return TorchStep(classifier, Objective(classifier.output_kind, class_weights), settings)
     return NativeStep(classifier, settings, class_weights)
+
+
+def _adversarial(
+    classifier: Classifier,
+    settings: TrainingSettings,
+    class_weights: npt.NDArray[np.float32] | None,
+    workers: Workers | None,
+) -> StepRunner:
+    input_kind = classifier.specification.input.kind
+    if settings.backend == "native":
+        raise SpecificationError("training.adversarial runs through torch: set training.backend to auto or torch.")
+    if workers is not None:
+        raise SpecificationError("training.adversarial needs one worker: leave it out, or train with one.")
+    if input_kind not in {"embedding", "summed-embedding"}:
+        raise SpecificationError(
+            f"training.adversarial moves embedded tokens, which model.input '{input_kind}' has not; set "
+            "model.input.kind=embedding or summed-embedding."
+        )
+    return AdversarialStep(classifier, Objective(classifier.output_kind, class_weights), settings)
