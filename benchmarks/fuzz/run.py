@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from pathlib import Path
@@ -41,7 +42,7 @@ class ForbiddenError(BaseException):
     """An input made the program do what no input may."""
 
 
-def watch(folder: Path) -> None:
+def watch(*folders: Path) -> None:
     """Let the interpreter itself report what no input may cause."""
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
@@ -49,7 +50,7 @@ def watch(folder: Path) -> None:
             raise ForbiddenError(f"{event} {arguments[:1]!r}")
         if event == "open" and isinstance(arguments[0], str) and isinstance(arguments[1], str):
             writes = set(arguments[1]) & set("wax+")
-            if writes and not Path(arguments[0]).resolve().is_relative_to(folder):
+            if writes and not any(Path(arguments[0]).resolve().is_relative_to(folder) for folder in folders):
                 raise ForbiddenError(f"writes {arguments[0]}")
 
     sys.addaudithook(look)
@@ -74,7 +75,8 @@ class Session:
         for seed in self.target.seeds:
             if not self.target.accepts(seed):
                 raise SystemExit(f"{name}: an input to begin from is refused")
-        watch(targets.FOLDER.resolve())
+        tempfile.tempdir = str(targets.FOLDER)
+        watch(targets.FOLDER.resolve(), keep)
         limit_memory()
         signal.signal(signal.SIGALRM, _too_slow)
 
@@ -86,7 +88,7 @@ class Session:
             self.counts["accepted"] += self.target.accepts(content)
         except BaseException as error:
             self.counts["failed"] += 1
-            self._keep.mkdir(parents=True, exist_ok=True) if self.counts["failed"] == 1 else None
+            self._keep.mkdir(parents=True, exist_ok=True)
             (self._keep / f"{self._name}-{self.counts['failed']}").write_bytes(content)
             traceback.print_exception(error)
         finally:

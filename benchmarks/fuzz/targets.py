@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -109,19 +109,33 @@ def _gzipped(content: bytes) -> bytes:
 
 
 @cache
-def bundle_folder(tokenizer: str) -> Path:
-    """Return a tiny trained classifier, made once."""
+def bundle_folder(kind: str) -> Path:
+    """Return a tiny trained classifier (``word``, ``subword``, ``n-gram``, ``ensemble`` or ``shrunk``), made once."""
+    from sulsul.bundle import Bundle, CompactEntry
     from sulsul.experiment import run_experiment
     from sulsul.specification import RunSpecification
 
+    folder = FOLDER / f"bundle-{kind}"
+    if kind == "shrunk":
+        whole = Bundle.load(bundle_folder("ensemble"))
+        replace(whole, compact=CompactEntry(tables=("input.weight",), linear=True)).save(folder)
+        return folder
     source = _written("bundle.csv", ("text,label\n" + "good film,a\nbad film,b\n" * 10).encode())
+    summed = kind == "n-gram"
     values = {
         "data": {"source": str(source)},
-        "text": {"tokenizer": tokenizer, "vocabulary_size": 20},
-        "model": {"input": {"kind": "embedding", "size": 2}, "layers": [{"kind": "gru", "units": 2}]},
+        "text": {
+            "tokenizer": "subword" if kind == "subword" else "word",
+            "vocabulary_size": 20,
+            **({"ngrams": [1, 2], "ngram_vocabulary_size": 30} if summed else {}),
+        },
+        "model": {
+            "input": {"kind": "summed-embedding" if summed else "embedding", "size": 2},
+            "layers": [{"kind": "gru", "units": 2}],
+        },
         "training": {"epochs": 1, "threads": 1},
+        **({"ensemble": {"members": 2}, "wide": {"kind": "linear"}} if kind == "ensemble" else {}),
     }
-    folder = FOLDER / f"bundle-{tokenizer}"
     run_experiment(RunSpecification.parse(values, where="fuzz"), folder, command="fuzz", baselines=False)
     return folder
 
@@ -172,6 +186,21 @@ def _load_checkpoint(content: bytes) -> object:
     from sulsul.training.checkpoint import load_checkpoint
 
     return load_checkpoint(_written("checkpoint.safetensors", content))
+
+
+def _record(content: bytes) -> object:
+    from sulsul.doctor.sources import read_record
+
+    folder = FOLDER / "record"
+    folder.mkdir(exist_ok=True)
+    (folder / "metrics.json").write_bytes(content)
+    return read_record(folder)
+
+
+def _specification(content: bytes) -> object:
+    from sulsul.specification import RunSpecification
+
+    return RunSpecification.from_file(_written("specification.toml", content))
 
 
 KERAS_CONFIG: dict[str, Any] = {
@@ -283,10 +312,24 @@ _MAKERS: dict[str, Callable[[], Target]] = {
     "bundle weights": lambda: Target(
         _bundle_seeds("model.safetensors"), False, _bundle_file("model.safetensors", "word")
     ),
+    "ensemble config": lambda: Target(
+        _bundle_seeds("config.json", "ensemble"), True, _bundle_file("config.json", "ensemble")
+    ),
+    "linear weights": lambda: Target(
+        _bundle_seeds("linear.safetensors", "ensemble"), False, _bundle_file("linear.safetensors", "ensemble")
+    ),
+    "shrunk weights": lambda: Target(
+        _bundle_seeds("model.safetensors", "shrunk"), False, _bundle_file("model.safetensors", "shrunk")
+    ),
     "word tokenizer": lambda: Target(_bundle_seeds("tokenizer.json"), True, _bundle_file("tokenizer.json", "word")),
     "subword tokenizer": lambda: Target(
         _bundle_seeds("tokenizer.json", "subword"), True, _bundle_file("tokenizer.json", "subword")
     ),
+    "n-gram tokenizer": lambda: Target(
+        _bundle_seeds("tokenizer.json", "n-gram"), True, _bundle_file("tokenizer.json", "n-gram")
+    ),
+    "run record": lambda: Target(_bundle_seeds("metrics.json"), True, _record),
+    "specification": lambda: Target(_bundle_seeds("specification.toml"), False, _specification),
     "checkpoint": lambda: Target((_checkpoint(),), False, _load_checkpoint),
     "keras description": lambda: Target(
         (json.dumps(KERAS_CONFIG).encode(),), True, lambda content: _keras(keras_archive(content))

@@ -25,7 +25,7 @@ from sulsul.errors import BundleError, OutputError, SulsulError
 from sulsul.evaluation.abstention import Abstention
 from sulsul.evaluation.blending import Blend
 from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
-from sulsul.files import output_error, write_atomically, write_text_atomically
+from sulsul.files import output_error, read_bounded, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.model.row_quantization import QuantizedRows, dequantize_rows, quantize_rows
 from sulsul.specification import RunSpecification, describe_validation_error
@@ -201,9 +201,10 @@ def read_config(folder: Path) -> BundleConfig:
     """Read and validate ``config.json``; raises :class:`BundleError` as :meth:`Bundle.load` does."""
     path = folder / CONFIG_FILE
     try:
-        if path.stat().st_size > _LARGEST_CONFIG_BYTES:
-            raise BundleError(f"{path} is larger than {_LARGEST_CONFIG_BYTES} bytes: not a bundle's.")
-        values = json.loads(path.read_bytes())
+        content = read_bounded(path, _LARGEST_CONFIG_BYTES)
+        if content is None:
+            raise BundleError(f"{path} is larger than {_LARGEST_CONFIG_BYTES} bytes or no plain file: not a bundle's.")
+        values = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_a_bundle(folder)) from None
     except OSError as error:

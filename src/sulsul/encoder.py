@@ -20,7 +20,7 @@ from torch import Tensor
 
 import sulsul
 from sulsul.errors import BundleError, OutputError, SpecificationError, SulsulError
-from sulsul.files import output_error, write_atomically, write_text_atomically
+from sulsul.files import output_error, read_bounded, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.model.specification import ModelSpecification, RecurrentLayer
 from sulsul.specification import RunSpecification, describe_validation_error
@@ -268,9 +268,12 @@ def read_encoder_config(folder: Path) -> EncoderConfig:
     """Read and validate ``encoder.json``; raises :class:`BundleError` as :meth:`Encoder.load` does."""
     path = folder / ENCODER_FILE
     try:
-        if path.stat().st_size > _LARGEST_LISTING_BYTES:
-            raise BundleError(f"{path} is larger than {_LARGEST_LISTING_BYTES} bytes: not an encoder's.")
-        values = json.loads(path.read_bytes())
+        content = read_bounded(path, _LARGEST_LISTING_BYTES)
+        if content is None:
+            raise BundleError(
+                f"{path} is larger than {_LARGEST_LISTING_BYTES} bytes or no plain file: not an encoder's."
+            )
+        values = json.loads(content)
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_an_encoder(folder)) from None
     except OSError as error:

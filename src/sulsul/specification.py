@@ -104,7 +104,7 @@ class RunSpecification(BaseModel):
         """Read TOML text; see :meth:`parse` for what is refused."""
         try:
             values = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise SpecificationError(f"{where} is not TOML: {error}.") from None
         return cls.parse(values, where=where)
 

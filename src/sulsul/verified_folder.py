@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from safetensors import safe_open as open_safetensors
 
 from sulsul.errors import BundleError
+from sulsul.files import read_bounded
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -60,12 +61,12 @@ class VerifiedFolder:
         if entry is None:
             raise BundleError(f"{self.folder / self.listing} does not list {name}.")
         try:
-            content = path.read_bytes()
+            content = read_bounded(path, entry.size_bytes)
         except FileNotFoundError:
             raise BundleError(f"{path} is missing; restore the folder from where it was saved.") from None
         except OSError as error:
             raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
-        if FileEntry.of(content) != entry:
+        if content is None or FileEntry.of(content) != entry:
             raise BundleError(f"{path} was altered after it was saved (its SHA-256 differs from {self.listing}).")
         return content
 

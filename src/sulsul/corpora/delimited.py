@@ -19,7 +19,7 @@ from sulsul.corpora.encodings import (
     transcode,
 )
 from sulsul.corpora.records import Layout, Survey, read_header, stream_records, survey
-from sulsul.corpora.tables import LazyTable, Table, TableBlock, numbered, unreadable
+from sulsul.corpora.tables import POLARS_FAILURES, LazyTable, Table, TableBlock, numbered, unreadable
 from sulsul.errors import DataError, EncodingError
 
 
@@ -82,7 +82,7 @@ class DelimitedTable(Table):
         blank = self._examine(limit).blank_rows
         try:
             frame = self._scan(limit).select(columns).collect()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except POLARS_FAILURES as error:
             raise unreadable(self.name, error) from error
         n_rows = frame.height
         rows = np.arange(1, n_rows + 1, dtype=np.int64)

@@ -208,7 +208,9 @@ def _utf16_without_mark(head: bytes) -> str | None:
         text = head[: len(head) // 2 * 2].decode(name, "replace")
         counts[name] = sum(map(text.count, " ,\t\n")) if _decodes(head, name, first=True) else 0
     name = max(counts, key=lambda key: counts[key])
-    return name if counts[name] >= 2 and counts[name] > 5 * min(counts.values()) else None
+    # In UTF-16 nearly every byte that looks like a separator is half of one; in UTF-8 with NUL in its texts few are.
+    told = counts[name] >= 2 and counts[name] > 5 * min(counts.values())
+    return name if told and 2 * counts[name] > sum(map(head.count, (b" ", b",", b"\t", b"\n"))) else None
 
 
 def looks_like_cp949(block: bytes) -> bool:

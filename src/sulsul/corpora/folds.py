@@ -4,7 +4,7 @@ import numpy as np
 
 from sulsul.corpora.corpus import Corpus
 from sulsul.corpora.settings import SplitSettings
-from sulsul.corpora.splits import Splits, split_corpus
+from sulsul.corpora.splits import Splits, class_names, split_corpus
 from sulsul.errors import SplitError
 
 
@@ -43,6 +43,6 @@ def _require_enough(corpus: Corpus, n_folds: int) -> None:
     scarce = [name for name, n in corpus.class_counts().items() if n < n_folds]
     if scarce:
         raise SplitError(
-            f"{corpus.source}: class {', '.join(map(repr, scarce))} has fewer texts than the {n_folds} folds. "
+            f"{corpus.source}: class {class_names(scarce)} has fewer texts than the {n_folds} folds. "
             "Use fewer folds, leave the class out with --keep-classes, or set split.stratify=false."
         )

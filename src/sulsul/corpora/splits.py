@@ -1,5 +1,6 @@
 """Dividing the rows of a corpus into training, validation and test."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +25,7 @@ _PARTS = {
     "test": "test",
     "testing": "test",
 }
+_MOST_NAMED = 10
 _WAY_OUT = "Add texts, leave the class out with --keep-classes, or split without stratification (stratify = false)."
 
 
@@ -179,12 +181,24 @@ def _require_two_classes(corpus: Divisible) -> None:
 
 def _require_pairs(counts: npt.NDArray[np.int64], names: tuple[str, ...], part: str) -> None:
     if lonely := [names[code] for code in np.flatnonzero(counts == 1)]:
-        named = ", ".join(map(repr, lonely))
+        named = class_names(lonely)
         verb = "have" if len(lonely) > 1 else "has"
         raise SplitError(
             f"class {named} {verb} fewer than 2 texts to divide when the {part} split is taken; "
             f"a stratified split needs at least 2 of each. {_WAY_OUT}"
         )
+
+
+def class_names(names: Sequence[str]) -> str:
+    """Return the names of classes for a message, the first ten at most.
+
+    Examples
+    --------
+    >>> class_names(["a", "b"])
+    "'a', 'b'"
+    """
+    more = len(names) - _MOST_NAMED
+    return ", ".join(map(repr, names[:_MOST_NAMED])) + (f" (and {more:,} more)" if more > 0 else "")
 
 
 def _require_room(counts: npt.NDArray[np.int64], n_taken: int, n_kept: int, part: str) -> None:

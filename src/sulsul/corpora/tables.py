@@ -15,6 +15,9 @@ from sulsul.corpora.corpus import SourceFile
 from sulsul.corpora.encodings import plain_name
 from sulsul.errors import DataError, EncodingError
 
+POLARS_FAILURES = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What Polars raises for a file it cannot read. A damaged Parquet file can make it panic, which is no Exception."""
+
 
 @dataclass(frozen=True, eq=False)
 class TableBlock:
@@ -82,7 +85,7 @@ def numbered(frame: pl.DataFrame, first_row: int = 1) -> TableBlock:
     return TableBlock(frame, np.arange(first_row, first_row + frame.height, dtype=np.int64), frame.height)
 
 
-def unreadable(name: str, error: Exception) -> DataError:
+def unreadable(name: str, error: BaseException) -> DataError:
     """Return the error for a file that Polars refuses, with its reason in one line."""
     if "utf-8" in str(error).lower():
         return EncodingError(f"{name} is not UTF-8; download it, and give --encoding if it is not recognised.")
@@ -111,7 +114,7 @@ class LazyTable(Table):
         try:
             self._lazy = scan()
             self._schema = self._lazy.collect_schema()
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except POLARS_FAILURES as error:
             raise unreadable(name, error) from error
 
     def schema(self) -> dict[str, pl.DataType]:
@@ -127,7 +130,7 @@ class LazyTable(Table):
         lazy = self._lazy.select(columns)
         try:
             return numbered((lazy if limit is None else lazy.head(limit)).collect())
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except POLARS_FAILURES as error:
             raise unreadable(self.name, error) from error
 
     def batches(self, columns: Sequence[str], batch_rows: int, limit: int | None = None) -> Iterator[TableBlock]:
@@ -137,5 +140,5 @@ class LazyTable(Table):
             for frame in self._lazy.select(columns).collect_batches(chunk_size=batch_rows, maintain_order=True):
                 yield numbered(frame, row)
                 row += frame.height
-        except (pl.exceptions.PolarsError, OSError) as error:
+        except POLARS_FAILURES as error:
             raise unreadable(self.name, error) from error

@@ -18,12 +18,14 @@ from sulsul.doctor.keras_files.model_file import read_keras_model
 from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.errors import BundleError, DataError, LabelError, SplitError, SulsulError, UsageError
+from sulsul.files import read_bounded
 from sulsul.judging import judge
 from sulsul.preparation import PreparedData, encode_rows
 from sulsul.report.record import RunRecord, Split
 from sulsul.specification import RunSpecification, describe_validation_error
 
 METRICS_FILE = "metrics.json"
+_LARGEST_RECORD_BYTES = 256 * 2**20
 _JUDGED: tuple[Split, ...] = ("test", "validation")
 
 
@@ -104,12 +106,15 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / METRICS_FILE
     try:
-        return RunRecord.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        content = read_bounded(path, _LARGEST_RECORD_BYTES)
+        if content is None:
+            raise BundleError(f"{path} is larger than {_LARGEST_RECORD_BYTES} bytes or no plain file: not a record.")
+        return RunRecord.model_validate(json.loads(content))
     except OSError as error:
         raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
     except ValidationError as error:
         raise BundleError(f"{path}: {describe_validation_error(error)}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BundleError(f"{path} is not JSON: {error}.") from None
 
 

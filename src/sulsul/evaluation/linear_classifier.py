@@ -130,6 +130,6 @@ def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int) -> str | None:
             return f"has {name} {arrays[name].shape} {arrays[name].dtype} in place of {shape} {np.dtype(dtype)}"
         if not np.isfinite(arrays[name]).all():
             return f"has {name} that are not finite"
-    if not buckets.size or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets) <= 0).any():
+    if not buckets.size or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets.astype(np.int64)) <= 0).any():
         return f"has buckets that do not rise from 0 to {N_BUCKETS - 1}"
     return None

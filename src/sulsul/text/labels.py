@@ -11,6 +11,8 @@ from sulsul.errors import LabelError
 
 ClassIds = npt.NDArray[np.int64] | npt.NDArray[np.float32]
 
+_MOST_CLASSES = 10_000
+
 
 @dataclass(frozen=True)
 class LabelEncoder:
@@ -26,7 +28,8 @@ class LabelEncoder:
     Raises
     ------
     LabelError
-        If there are fewer than two classes for a single-label task, none for a multi-label one, or one occurs twice.
+        If there are fewer than two classes for a single-label task, none for a multi-label one, one occurs twice, or
+        there are more than 10,000: the table of confusions alone has the square of that.
 
     Examples
     --------
@@ -45,6 +48,11 @@ class LabelEncoder:
         object.__setattr__(self, "_index", {name: index for index, name in enumerate(self.classes)})
         if len(self._index) != len(self.classes):
             raise LabelError("A class is named twice; name each class once.")
+        if len(self.classes) > _MOST_CLASSES:
+            raise LabelError(
+                f"There are {len(self.classes):,} different labels, and {_MOST_CLASSES:,} classes at most can be told "
+                "apart. Is the label column one of ids or texts? Choose another with --label, or --keep-classes."
+            )
         fewest = 1 if self.multi_label else 2
         if len(self.classes) < fewest:
             found = f"only {self.classes[0]!r}" if self.classes else "none"

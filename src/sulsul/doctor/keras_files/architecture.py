@@ -56,7 +56,13 @@ def find_unmasked_padding(evidence: KerasEvidence) -> Iterator[Finding]:
         return
     padding, shape = evidence.padding, evidence.model.input_shape
     if padding is None:
-        if evidence.train is not None or evidence.model.embedding is None or not shape or shape[1] is None:
+        if (
+            evidence.train is not None
+            or evidence.model.embedding is None
+            or not shape
+            or len(shape) < 2
+            or shape[1] is None
+        ):
             return
         yield Finding(
             check="unmasked-padding",
