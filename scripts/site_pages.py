@@ -22,6 +22,7 @@ SHOWN = {
     "README.ko.md": "ko.md",
     "CONTRIBUTING.md": "source/contributing.md",
     "CHANGELOG.md": "source/changelog.md",
+    "SECURITY.md": "source/security.md",
     "LICENSE": "source/license.md",
     "src/sulsul/sample/README.md": "source/sample.md",
     "examples/onnx_predict.py": "source/onnx_predict.md",
