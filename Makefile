@@ -5,7 +5,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NATIVE  := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt') CMakeLists.txt
 
-.PHONY: demo test check fix setup site tour bench recipes-table results clean
+.PHONY: fuzz sanitize kill soak demo test check fix setup site tour bench recipes-table results clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
@@ -52,6 +52,21 @@ recipes-table: $(STAMP)
 
 results: $(STAMP)
 	$(BIN)/python benchmarks/results.py
+
+SECONDS_EACH ?= 60
+fuzz: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt "atheris>=3.0"
+	$(BIN)/python benchmarks/fuzz/run.py --seconds $(SECONDS_EACH)
+
+sanitize: $(STAMP)
+	$(BIN)/python scripts/sanitize.py address,undefined
+	$(BIN)/python scripts/sanitize.py thread
+
+kill: $(STAMP)
+	$(BIN)/python benchmarks/kill.py --kills 200
+
+soak: $(STAMP)
+	$(BIN)/python benchmarks/soak.py --minutes 60
 
 clean:
 	rm -rf build $(VENV) dist site .cache

@@ -175,10 +175,14 @@ def draw_trial(draw: random.Random, *, as_process: bool) -> Trial:
     layer += f"bidirectional={draw.choice(['true', 'false'])}}}"
     rate = draw.choice([0.0, 0.3])
     dropout = f',{{kind="dropout",rate={rate}}}' if rate else ""
+    tokenizer = draw.choice(["word", "char", "subword"])
+    summed = tokenizer == "word" and draw.random() < 0.5
     settings = {
         "model.layers": f"[{layer}{dropout}]",
         "model.pooling": draw.choice(["last", "mean", "max", "attention"]),
-        "text.tokenizer": draw.choice(["word", "char", "subword"]),
+        "text.tokenizer": tokenizer,
+        "text.ngrams": "[1, 3]" if summed else "none",
+        "model.input": f'{{kind="{"summed-embedding" if summed else "embedding"}",size=8}}',
         "training.optimizer": optimizer,
         "training.learning_rate": "0.01",
         "training.schedule": draw.choice(["constant", "cosine", "plateau"]),

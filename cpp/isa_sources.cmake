@@ -46,6 +46,11 @@ function(sulsul_isa_library isa)
   sulsul_object_library(sulsul_${isa})
   string(TOUPPER ${isa} upper)
   target_compile_options(sulsul_${isa} PRIVATE ${SULSUL_FLAGS_${isa}})
+  if(SULSUL_SANITIZE MATCHES "undefined" AND NOT isa STREQUAL scalar)
+    # Checked arithmetic in unrolled tiles takes the compiler ten minutes a file; it is the same source as the scalar
+    # level's, which has the checks. Addresses are checked on every level.
+    target_compile_options(sulsul_${isa} PRIVATE -fno-sanitize=undefined)
+  endif()
   target_compile_definitions(sulsul_${isa} PRIVATE SULSUL_ISA_NAMESPACE=${isa} SULSUL_ISA_${upper}=1)
   if(isa STREQUAL amx)
     target_compile_definitions(sulsul_amx PRIVATE SULSUL_ISA_AVX512=1)

@@ -2,12 +2,14 @@
 
     python scripts/sanitize.py address,undefined     memory errors and undefined behaviour
     python scripts/sanitize.py thread                data races
+    python scripts/sanitize.py thread --every 4 …    every fourth test; more options go to pytest
 
 The sanitized extension lies in a copy of the package below `build/`; what is installed stays as it is. Python itself is
 not instrumented, so the sanitizer's library is loaded ahead of it. The tests run with the instruction sets this machine
 has. Exit code 1 if a test fails or the sanitizer reports anything.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -15,12 +17,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ("tests/kernels",)
+# Only tests that start threads of the kernels or call them from several can race.
+TESTS = {
+    "address,undefined": ("tests/kernels",),
+    "thread": ("tests/kernels", "-k", "thread or runtime or workers or fork or network or summed"),
+}
+_SUPPRESSIONS = ROOT / "scripts" / "thread_sanitizer.supp"
 _OPTIONS = {
-    # Python leaks by design, and nanobind's leaks are checked by itself.
+    # Python leaks by design, and nanobind counts its own leaks.
     "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
-    "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
+    # A test forks with threads running, which the sanitizer dislikes; any report makes the exit code 66.
+    "TSAN_OPTIONS": f"die_after_fork=0:second_deadlock_stack=1:suppressions={_SUPPRESSIONS}",
     "OPENBLAS_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
 }
@@ -30,8 +38,11 @@ import sys
 sys.meta_path[:] = [finder for finder in sys.meta_path if "Editable" not in type(finder).__name__]
 sys.path.insert(0, sys.argv[1])
 import pytest, sulsul
+class Every:
+    def pytest_collection_modifyitems(self, items):
+        items[:] = items[::int(sys.argv[2])]
 assert sulsul.__file__.startswith(sys.argv[1]), sulsul.__file__
-sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--timeout=0", *sys.argv[2:]]))
+sys.exit(pytest.main(["-q", "-x", "-p", "no:cacheprovider", "--timeout=0", *sys.argv[3:]], plugins=[Every()]))
 """
 
 
@@ -72,15 +83,28 @@ def libraries(sanitizers: str) -> str:
 
 
 def main() -> int:
-    """Build and test with the sanitizers of the first argument; further arguments go to pytest."""
-    if len(sys.argv) < 2:
-        sys.stderr.write(str(__doc__))
-        return 2
-    sanitizers = sys.argv[1]
+    """Build and test with the chosen sanitizers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sanitizers", choices=list(TESTS))
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="run every Nth test")
+    options, others = parser.parse_known_args()
+    sanitizers = options.sanitizers
     site = build(sanitizers, ROOT / "build" / f"sanitize-{sanitizers.partition(',')[0]}")
-    environment = {**os.environ, **_OPTIONS, "LD_PRELOAD": libraries(sanitizers), "PYTHONPATH": ""}
-    command = [sys.executable, "-c", _RUN, str(site), *(sys.argv[2:] or TESTS)]
-    return subprocess.run(command, cwd=ROOT, env=environment).returncode
+    reports = site.parent / "reports"
+    shutil.rmtree(reports, ignore_errors=True)
+    reports.mkdir()
+    # pytest keeps what passing tests print, so the reports go to files.
+    options = {
+        name: f"{value}:log_path={reports}/report" if "SAN" in name else value for name, value in _OPTIONS.items()
+    }
+    environment = {**os.environ, **options, "LD_PRELOAD": libraries(sanitizers), "PYTHONPATH": str(site)}
+    command = [sys.executable, "-c", _RUN, str(site), str(options.every), *(others or TESTS[sanitizers])]
+    code = subprocess.run(command, cwd=ROOT, env=environment).returncode
+    found = sorted(reports.iterdir())
+    for path in found:
+        sys.stderr.write(path.read_text(errors="replace"))
+    sys.stderr.write(f"{sanitizers}: exit code {code}, {len(found)} report(s)\n")
+    return int(bool(code or found))
 
 
 if __name__ == "__main__":

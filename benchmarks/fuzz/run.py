@@ -188,7 +188,8 @@ def main() -> int:
         counts = _last_line(done.stdout)
         ended_badly = done.returncode != 0 or counts["failed"] > 0
         total, failed = total + counts["inputs"], failed + ended_badly
-        print(f"{name:18} {counts['inputs']:>9,} inputs, {counts['accepted']:>8,} accepted, {counts['failed']} failed")
+        told = f"{counts['inputs']:>9,} inputs, {counts['accepted']:>8,} accepted, {counts['failed']} failed"
+        print(f"{name:18} {told}", flush=True)
         if ended_badly:
             print(f"exit code {done.returncode}\n{done.stderr[-6000:]}", file=sys.stderr)
     shutil.rmtree(targets.FOLDER)
