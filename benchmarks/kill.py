@@ -274,6 +274,7 @@ def main() -> int:
     """Kill as often as asked; exit code 1 if anything was lost."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no trial after so long")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=0, help="trials whose every run is a process of its own")
     options = parser.parse_args()
@@ -283,7 +284,7 @@ def main() -> int:
         corpus = Path(name) / "corpus.csv"
         write_corpus(corpus)
         import_as_a_run_does(corpus, Path(name))
-        while kills.total() < options.kills:
+        while kills.total() < options.kills and time.monotonic() - started < options.seconds:
             trial = draw_trial(draw, as_process=n_trials < options.processes)
             folder = Path(name) / str(n_trials)
             folder.mkdir()

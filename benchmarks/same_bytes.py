@@ -89,6 +89,7 @@ def main() -> int:
     """Compare as often as asked; exit code 1 if anything differs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10)
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no training after so long")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -97,20 +98,21 @@ def main() -> int:
         corpus = Path(name) / "corpus.csv"
         write_corpus(corpus, draw)
         kill.import_as_a_run_does(corpus, Path(name))
-        trials = [draw_trial(draw) for _ in range(options.trials)]
+        trained: list[Path] = []
         # Forked runs first: a child of a process whose kernels have threads would begin with those.
-        for number, trial in enumerate(trials):
-            folder = Path(name) / str(number)
+        while len(trained) < options.trials and time.monotonic() - started < options.seconds:
+            trial, folder = draw_trial(draw), Path(name) / str(len(trained))
             folder.mkdir()
             if lost := differing_files(trial, corpus, folder):
-                print(f"DIFFERENT in trial {number} {trial}: {', '.join(lost)}")
+                print(f"DIFFERENT in trial {len(trained)} {trial}: {', '.join(lost)}")
                 return 1
-        for number in range(options.trials):
-            counts = differing_answers(Path(name) / str(number) / "threads-1", draw)
+            trained.append(folder / f"threads-{_THREADS[0]}")
+        for run in trained:
+            counts = differing_answers(run, draw)
             compared, differing = compared + counts[0], differing + counts[1]
     threads, seconds = ", ".join(map(str, _THREADS)), time.monotonic() - started
     print(
-        f"{options.trials} trainings with {threads} threads: the same bytes; {compared:,} answers with {threads} "
+        f"{len(trained)} settings trained with {threads} threads: the same bytes; {compared:,} answers with {threads} "
         f"threads in random orders and batches: {differing} differ ({seconds:.0f} s, seed {options.seed})"
     )
     return int(differing > 0)
