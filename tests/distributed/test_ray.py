@@ -1,8 +1,10 @@
 """Training, prediction and comparison on a local Ray cluster of two workers; skipped where Ray is absent."""
 
+import gc
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -26,7 +28,7 @@ from sulsul.training.history import EpochRecord
 
 pytest.importorskip("ray")
 pytestmark = [
-    pytest.mark.timeout(200),
+    pytest.mark.timeout(300),
     pytest.mark.filterwarnings("default"),  # of Ray itself
 ]
 
@@ -39,7 +41,10 @@ def ray() -> Iterator[ModuleType]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     with ray_cluster("local") as connected:  # finds the one that is there
         yield connected
-    ray.shutdown()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # Ray does not wait for the processes it ends
+        ray.shutdown()
+        gc.collect()
 
 
 def weights(folder: Path) -> dict[str, np.ndarray]:

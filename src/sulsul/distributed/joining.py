@@ -30,7 +30,7 @@ def join_workers(n_workers: int | None, arguments: Sequence[str]) -> AbstractCon
     """
     if HELPER_VARIABLE in os.environ:
         return local_helper()
-    if {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys():
+    if {"RANK", "WORLD_SIZE", "MASTER_ADDR"} <= os.environ.keys() and os.environ["WORLD_SIZE"] != "1":
         if n_workers is not None:
             raise UsageError("torchrun has started the workers already: leave --workers out.")
         return _started_by_torchrun()
