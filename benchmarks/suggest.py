@@ -19,13 +19,12 @@ import numpy.typing as npt
 import polars as pl
 
 from sulsul.corpora import Corpus, DataSettings, Splits, read_corpus
+from sulsul.doctor.labels.out_of_fold import trained_without
 from sulsul.evaluation.baselines import fit_linear_baseline
 from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.evaluation.uncertainty import uncertainty
-from sulsul.fitting import build_classifier, fit_ensemble, fit_linear_parts
-from sulsul.preparation import prepare_splits
 from sulsul.recipes import load_recipe
-from sulsul.suggestion import first_of_similar, one_of_each_kind
+from sulsul.suggestion import most_worthwhile
 from sulsul.text import LabelEncoder
 from sulsul.training import MembersListener
 
@@ -50,32 +49,22 @@ def default(corpus: Corpus, labels: LabelEncoder, known: Rows, asked: Rows, seed
     specification = load_recipe("default").with_overrides([f"training.seed={seed}", "training.threads=1"])
     n_held = len(known) // 10
     splits = Splits(known[n_held:], known[:n_held], asked, note="simulated")
-    data = prepare_splits(corpus, splits, specification, labels=labels)
-    wide = fit_linear_parts(specification, data) if specification.wide.kind == "linear" else ()
-    fitted = fit_ensemble(
-        specification,
-        data,
-        lambda member: build_classifier(specification, data, member=member),
-        linear=wide,
-        listener=MembersListener(),
-    )
-    return fitted.ensemble.probabilities(fitted.ensemble.logits(data.splits["test"].encoded, data.texts("test")))
+    return trained_without(splits, corpus, labels, specification, MembersListener())
 
 
-def by(measure: str, *, diverse: bool) -> Callable[..., Rows]:
+def by(measure: str, *, dense: bool) -> Callable[..., Rows]:
     """Return a way of choosing: the least decided texts."""
 
     def choose(corpus: Corpus, pool: Rows, probabilities: Probabilities, n: int, rng: np.random.Generator) -> Rows:
         del rng
         doubts = uncertainty(probabilities, measure, multi_label=corpus.multi_label)
         ranked = pool[np.argsort(-doubts, kind="stable")]
-        if not diverse:
+        if not dense:
             return ranked[:n]
         candidates = ranked[: 20 * n]
-        kept, _ = first_of_similar(corpus.texts.gather(pl.Series(candidates)).to_list(), 10 * n)
-        candidates = candidates[kept]
         texts = corpus.texts.gather(pl.Series(candidates)).to_list()
-        return candidates[one_of_each_kind(texts, np.sort(doubts)[::-1][kept], n)]
+        kept, _ = most_worthwhile(texts, np.sort(doubts)[::-1][: 20 * n], n)
+        return candidates[kept]
 
     return choose
 
@@ -88,9 +77,9 @@ def at_random(corpus: Corpus, pool: Rows, probabilities: Probabilities, n: int, 
 
 WAYS: dict[str, Callable[..., Rows]] = {
     "random": at_random,
-    "margin": by("margin", diverse=False),
-    "entropy": by("entropy", diverse=False),
-    "suggest (margin, one of each kind)": by("margin", diverse=True),
+    "margin": by("margin", dense=False),
+    "entropy": by("entropy", dense=False),
+    "suggest (margin, like others)": by("margin", dense=True),
 }
 
 

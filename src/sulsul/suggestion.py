@@ -1,15 +1,13 @@
-"""Which unlabelled texts are worth labelling: among those a classifier is least decided about, one of each kind.
+"""Which unlabelled texts are worth labelling: those a classifier is undecided about that are like many others.
 
-Diverse mini-batch active learning (Zhdanov 2019, "Diverse mini-batch active learning", arXiv:1901.05954): ten times as
-many candidates as are wanted are grouped by what they say, each counted by its uncertainty, and of every group the text
-nearest its centre is chosen. The least decided texts alone were no better than random ones on NSMC (docs/labels.md): a
-classifier of few texts is undecided above all about short and odd ones.
+Information density (Settles & Craven 2008, "An analysis of active learning strategies for sequence labeling tasks",
+section 3.4): uncertainty times the mean likeness to the others. A classifier of few texts is undecided above all about
+short and odd ones; by uncertainty alone its choice was no better than a random one on NSMC (docs/labels.md).
 """
 
 import csv
 import io
 import json
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,9 +28,6 @@ _BLOCK_ROWS = 4096
 # So many texts are held for each one wanted, which leaves room for near copies to be passed over.
 _HELD = 20
 _FEWEST_HELD = 1_000
-# Zhdanov's pre-selection; 5 gained less in the simulation.
-_CANDIDATES = 10
-_DIMENSIONS = 64
 _LONGEST_NGRAM = 3
 
 
@@ -59,9 +54,9 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Suggestions:
-    """The texts worth labelling, the least decided first, and how many were read and passed over.
+    """The texts worth labelling, the worthiest first, and how many were read and passed over.
 
-    ``n_copies`` counts texts left out because they nearly repeat one that is less decided.
+    ``n_copies`` counts texts left out because they nearly repeat a worthier one.
     """
 
     chosen: tuple[Suggestion, ...]
@@ -74,7 +69,7 @@ def suggest_texts(predictor: Predictor, settings: DataSettings, n: int, *, measu
     """Return the ``n`` texts of a source that are most worth labelling.
 
     The source is read block by block and only the least decided texts are held, so memory does not grow with it. Of
-    texts that share four fifths of their letter sequences one is considered, and of all considered one of each kind.
+    texts that share four fifths of their letter sequences one is suggested.
 
     Parameters
     ----------
@@ -107,11 +102,9 @@ def suggest_texts(predictor: Predictor, settings: DataSettings, n: int, *, measu
     if not candidates.held:
         raise DataError(f"{settings.source}: there is no text to label, only blank ones.")
     ranked = candidates.ranked()
-    kept, n_copies = first_of_similar([candidate.text for candidate in ranked], _CANDIDATES * n)
-    considered = [ranked[position] for position in kept]
-    doubts = np.array([candidate.uncertainty for candidate in considered])
-    chosen = one_of_each_kind([candidate.text for candidate in considered], doubts, n)
-    return Suggestions(tuple(considered[position] for position in chosen), n_texts, n_blank, n_copies)
+    doubts = np.array([candidate.uncertainty for candidate in ranked])
+    kept, n_copies = most_worthwhile([candidate.text for candidate in ranked], doubts, n)
+    return Suggestions(tuple(ranked[position] for position in kept), n_texts, n_blank, n_copies)
 
 
 def _add(candidates: "_Candidates", corpus: Corpus, predictor: Predictor, measure: Measure) -> None:
@@ -157,6 +150,25 @@ class _Candidates:
         self.least = ranked[-1][1].uncertainty
 
 
+def most_worthwhile(texts: Sequence[str], doubts: npt.NDArray[np.float64], n: int) -> tuple[list[int], int]:
+    """Return the positions of the ``n`` texts most worth labelling, best first, and how many copies were passed over.
+
+    Parameters
+    ----------
+    texts
+        Candidates; likeness is the cosine of TF-IDF values of their character 1–3-grams.
+    doubts
+        (B,): how undecided the classifier is about each.
+    n
+        How many at most.
+    """
+    _, matrix = fit_tfidf(texts, "char", _LONGEST_NGRAM)
+    likeness = matrix @ np.asarray(matrix.mean(axis=0)).ravel()
+    order = np.argsort(-doubts * likeness, kind="stable")
+    kept, n_copies = first_of_similar([texts[position] for position in order.tolist()], n)
+    return order[kept].tolist(), n_copies
+
+
 def first_of_similar(texts: Sequence[str], n: int) -> tuple[list[int], int]:
     """Return the positions of the first ``n`` texts that do not nearly repeat another, and how many were passed over.
 
@@ -181,47 +193,6 @@ def first_of_similar(texts: Sequence[str], n: int) -> tuple[list[int], int]:
         kept.append(position)
         chosen.add(position)
     return kept, n_copies
-
-
-def one_of_each_kind(texts: Sequence[str], weights: npt.NDArray[np.float64], n: int, *, seed: int = 0) -> list[int]:
-    """Return the rising positions of ``n`` texts that stand for all: those nearest the centres of ``n`` groups.
-
-    Texts are compared by TF-IDF of their character 1–3-grams, in the 64 directions that differ most.
-
-    Parameters
-    ----------
-    texts
-        Different texts, those first that are to fill groups without any.
-    weights
-        (B,): how much each counts for the centre of its group; not negative.
-    n
-        How many; all if there are no more.
-    seed
-        Of the groups' first centres.
-    """
-    if len(texts) <= n:
-        return list(range(len(texts)))
-    from sklearn.cluster import MiniBatchKMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.utils.extmath import randomized_svd
-
-    _, matrix = fit_tfidf(texts, "char", _LONGEST_NGRAM)
-    if matrix.shape[1] > _DIMENSIONS:
-        left, values, _ = randomized_svd(matrix, min(_DIMENSIONS, len(texts)), random_state=seed)
-        points = left * values
-    else:
-        points = matrix.toarray()
-    groups = MiniBatchKMeans(n, random_state=seed, n_init=1, batch_size=2048)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than groups: filled up below
-        group_of = groups.fit_predict(points, sample_weight=np.maximum(weights, 1e-6))
-    off_centre = ((points - groups.cluster_centers_[group_of]) ** 2).sum(axis=1)
-    order = np.argsort(off_centre, kind="stable")
-    nearest = order[np.unique(group_of[order], return_index=True)[1]]
-    is_chosen = np.zeros(len(texts), np.bool_)
-    is_chosen[nearest] = True
-    is_chosen[np.flatnonzero(~is_chosen)[: n - len(nearest)]] = True  # for groups that no text is in: the first texts
-    return [int(position) for position in np.flatnonzero(is_chosen)]
 
 
 def suggestions_as_csv(suggestions: Suggestions, *, multi_label: bool, with_ids: bool) -> str:

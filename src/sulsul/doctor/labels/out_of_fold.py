@@ -97,13 +97,14 @@ def recurrent_probabilities(
         others, held_out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
         of_validation = grouped_folds(np.full(len(others), -1), class_ids[others], _TENTH, seed=fold) == 0
         splits = Splits(others[~of_validation], others[of_validation], held_out, note=f"fold {fold + 1}")
-        probabilities[held_out] = _trained_without(splits, corpus, labels, specification, listener.training)
+        probabilities[held_out] = trained_without(splits, corpus, labels, specification, listener.training)
     return probabilities
 
 
-def _trained_without(
+def trained_without(
     splits: Splits, corpus: Corpus, labels: LabelEncoder, specification: RunSpecification, listener: MembersListener
 ) -> npt.NDArray[np.floating]:
+    """Return the probabilities (B, C) of the test rows by what a specification trains on the others."""
     data = prepare_splits(corpus, splits, specification, labels=labels)
     specification, _ = settle(specification, data.facts)
     linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
