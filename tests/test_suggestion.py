@@ -63,7 +63,7 @@ def test_near_copies_are_passed_over(predictor, source):
 
 
 def test_only_the_least_decided_are_held(predictor, source, monkeypatch):
-    texts = [f"{word} {n}" for n in range(40) for word in ("좋았다", "rude", "quick", "slow kind")]
+    texts = [f"{word} {n}" for n in range(12) for word in ("좋았다", "rude", "quick", "slow kind")]
     whole = suggest_texts(predictor, source(texts), 5)
     monkeypatch.setattr("sulsul.suggestion._BLOCK_ROWS", 7)
     monkeypatch.setattr("sulsul.suggestion._FEWEST_HELD", 1)
