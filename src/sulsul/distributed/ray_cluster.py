@@ -36,7 +36,7 @@ def ray_cluster(address: str) -> Iterator[ModuleType]:
     started = {"include_dashboard": False} if address == "local" else {}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR", **started)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
+    except Exception as error:  # Ray raises it itself where a cluster does not start in time
         raise SulsulError(f"--ray {address}: {str(error).strip().splitlines()[0]}") from error
     try:
         yield ray
