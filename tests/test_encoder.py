@@ -81,6 +81,10 @@ def test_lengths_and_what_follows_the_first_layer_are_free(made: Path) -> None:
     layers = [{"kind": "dropout", "rate": 0.5}, {"kind": "gru", "units": 3}, {"kind": "lstm", "units": 7}]
     settings = encoder_specification(made / "corpus.csv", model={"layers": layers})
     classifier = Classifier(settings.model, vocabulary_size=encoder.tokenizer.vocabulary_size, n_classes=2)
+    own = classifier.state_dict()["layers.1.forward_direction.bias"].clone()
+    encoder.copy_into(classifier, table_only=True)
+    assert torch.equal(classifier.state_dict()["layers.1.forward_direction.bias"], own)
+    assert torch.equal(classifier.state_dict()["input.weight"], encoder.tensors["input.weight"])
     encoder.copy_into(classifier)
     bias = encoder.tensors["recurrent.forward_direction.bias"]
     assert torch.equal(classifier.state_dict()["layers.1.forward_direction.bias"], bias)

@@ -156,8 +156,8 @@ class Encoder:
             raise _mismatch({f"text.{key}": (value, now[key]) for key, value in changed.items()})
         return Tokenizer.from_json(self.tokenizer.to_json(), settings)
 
-    def copy_into(self, classifier: Classifier) -> None:
-        """Give a classifier the encoder's weights.
+    def copy_into(self, classifier: Classifier, *, table_only: bool = False) -> None:
+        """Give a classifier the encoder's weights; with ``table_only`` its recurrent layer keeps its own.
 
         Raises
         ------
@@ -170,6 +170,8 @@ class Encoder:
             raise BundleError(f"{WEIGHTS_FILE}: {name} is {'missing' if name in own else 'not expected'}.")
         with torch.no_grad():
             for name, tensor in own.items():
+                if table_only and not name.startswith("input."):
+                    continue
                 given = self.tensors[name]
                 if given.shape != tensor.shape or given.dtype != tensor.dtype:
                     raise BundleError(

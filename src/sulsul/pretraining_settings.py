@@ -1,6 +1,6 @@
 """What can be chosen about learning an encoder from texts without labels."""
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -15,6 +15,10 @@ class PretrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     encoder: str | None = Field(default=None, description="Folder of a pretrained encoder to start from")
+    transfer: Literal["all", "table"] = Field(
+        default="all",
+        description="What a network takes from its encoder: table and recurrent layer, or the table alone",
+    )
     unlabelled: tuple[str, ...] = Field(
         default=(), description="Files of texts to pretrain on first, with the training texts and rows without a label"
     )

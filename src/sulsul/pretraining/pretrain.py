@@ -27,7 +27,7 @@ from sulsul.training.processor import training_processor
 
 HELD_OUT_TOKENS = 20_000
 """Tokens to look at, at most: enough for a standard error of the perplexity of about 2 %."""
-_FREE_SETTINGS = {"minutes", "unlabelled", "encoder"}
+_FREE_SETTINGS = {"minutes", "unlabelled", "encoder", "transfer"}
 
 
 @dataclass(frozen=True)
