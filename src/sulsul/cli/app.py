@@ -9,6 +9,7 @@ from sulsul.cli.doctor import doctor
 from sulsul.cli.evaluate import evaluate
 from sulsul.cli.explain import explain
 from sulsul.cli.export import export
+from sulsul.cli.import_keras import import_keras
 from sulsul.cli.predict import predict
 from sulsul.cli.pretrain import pretrain
 from sulsul.cli.recipe import recipe_app
@@ -52,6 +53,7 @@ app.command()(suggest)
 app.command()(explain)
 app.command()(export)
 app.command()(shrink)
+app.command()(import_keras)
 app.command()(doctor)
 app.command()(serve)
 app.command()(cache)

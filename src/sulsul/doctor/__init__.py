@@ -3,7 +3,6 @@
 from sulsul.doctor.around_training import check_after, check_before, findings_of_run
 from sulsul.doctor.check import Check
 from sulsul.doctor.examination import Diagnosis
-from sulsul.doctor.keras_files.model_file import is_keras_file
 from sulsul.doctor.registry import CHECKS, slugs
 from sulsul.doctor.sources import (
     examine_keras_file,
@@ -12,6 +11,7 @@ from sulsul.doctor.sources import (
     examine_source,
     is_run_folder,
 )
+from sulsul.keras_files.model_file import is_keras_file
 
 __all__ = [
     "CHECKS",

@@ -14,12 +14,12 @@ from sulsul.doctor.data.evidence import DataEvidence, Rows
 from sulsul.doctor.examination import Diagnosis, examine_data, examine_keras, examine_run, examine_setup
 from sulsul.doctor.keras_files.evidence import KerasEvidence
 from sulsul.doctor.keras_files.inputs import read_inputs
-from sulsul.doctor.keras_files.model_file import read_keras_model
 from sulsul.doctor.run.evidence import RunEvidence
 from sulsul.doctor.setup.evidence import SetupEvidence
 from sulsul.errors import BundleError, DataError, LabelError, SplitError, SulsulError, UsageError
 from sulsul.files import read_bounded
 from sulsul.judging import judge
+from sulsul.keras_files.model_file import read_keras_model
 from sulsul.preparation import PreparedData, encode_rows
 from sulsul.report.record import RunRecord, Split
 from sulsul.specification import RunSpecification, describe_validation_error

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from sulsul.errors import TokenizerError
 from sulsul.text.settings import TextSettings
-from sulsul.text.splitting import KERAS_FILTER, LONGEST_WORD, WHITE_SPACE, punctuation_class
+from sulsul.text.splitting import DELETED_MARKS, KERAS_FILTER, LONGEST_WORD, WHITE_SPACE, punctuation_class
 from sulsul.text.vocabulary import RESERVED_NAMES, Vocabulary
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def add_pipeline(tokenizer: "tokenizers.Tokenizer", settings: TextSettings) -> N
         )
     elif settings.tokenizer == "word" and settings.filter_punctuation:
         words = pre_tokenizers.Split(Regex(f"[{_oniguruma(KERAS_FILTER)} ]+"), "removed")
+    elif settings.delete_punctuation:
+        steps.append(normalizers.Replace(Regex(f"[{_oniguruma(DELETED_MARKS)}]"), ""))
     elif settings.tokenizer == "word":
         words = pre_tokenizers.Sequence(words_and_marks)
     tokenizer.normalizer = normalizers.Sequence(steps)

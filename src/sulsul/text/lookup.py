@@ -8,11 +8,12 @@ from typing import Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.errors import TokenizerError
 from sulsul.text import interchange
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids
 from sulsul.text.morphemes import MorphemeSplitter
 from sulsul.text.settings import TextSettings
-from sulsul.text.splitting import CharacterSplitter, Splitter, word_splitter
+from sulsul.text.splitting import CharacterSplitter, DeletingSplitter, PatternSplitter, Splitter, word_splitter
 from sulsul.text.vocabulary import Vocabulary, count_tokens, most_frequent
 from sulsul.text.word_types import WordTypes
 
@@ -157,7 +158,63 @@ class VocabularyLookup(PlainIds):
         return interchange.write_vocabulary(self.vocabulary, self._settings)
 
 
+class IdLookup(VocabularyLookup):
+    """Reads token ids written in figures: the tokens of the vocabulary are its own ids.
+
+    Where PAD is reserved, id 0 is dropped, which is what a mask does; otherwise it is a token like any other.
+    """
+
+    @classmethod
+    def of_size(cls, settings: TextSettings) -> "IdLookup":
+        """Return the lookup of the ids from 0 to ``settings.vocabulary_size`` - 1."""
+        first = len(settings.reserved)
+        return cls(settings, Vocabulary(settings.reserved, [str(k) for k in range(first, settings.vocabulary_size)]))
+
+    @classmethod
+    def fit(cls, chunks: Iterable[Sequence[str]], settings: TextSettings) -> "IdLookup":
+        """Refuse: there is nothing to learn from texts that are ids."""
+        raise TokenizerError(
+            "text.tokenizer 'ids' belongs to imported networks and learns nothing; train with 'word', which takes "
+            "figures for words."
+        )
+
+    def ids(self, texts: Sequence[str]) -> tuple[Ids, Counts]:
+        """Return the ids of all texts in a row, dropped ones as -1, and how many each text has.
+
+        Raises
+        ------
+        TokenizerError
+            If a text holds anything but ids of the vocabulary.
+        """
+        found, counts = super().ids(texts)
+        for position in np.unique(np.searchsorted(np.cumsum(counts), np.flatnonzero(found == UNKNOWN), side="right")):
+            self._require_ids(texts[position])
+        return found, counts
+
+    def spans(self, text: str) -> Iterable[tuple[int, int, int]]:
+        """Return id, first character and the character after the last one of every id; raises as :meth:`ids`."""
+        self._require_ids(text)
+        return super().spans(text)
+
+    def keep_rows(self, rows: npt.NDArray[np.int64]) -> "VocabularyLookup":
+        """Refuse: every id that can come must have its row."""
+        raise TokenizerError("A classifier that reads token ids in figures cannot do without some of them.")
+
+    def _require_ids(self, text: str) -> None:
+        dropped = "0" if "pad" in self.vocabulary.reserved else None
+        wrong = next((token for token in text.split() if token not in self.vocabulary.index and token != dropped), None)
+        if wrong is not None:
+            raise TokenizerError(
+                f"{wrong!r} is no token id of this classifier, which reads ids from 0 to {len(self.vocabulary) - 1} in "
+                "figures: it came without a vocabulary. Give ids, or import it again with --vocabulary FILE."
+            )
+
+
 def _splitter(settings: TextSettings) -> Splitter:
+    if settings.delete_punctuation:
+        return DeletingSplitter()
+    if settings.tokenizer == "ids":
+        return PatternSplitter(r"\S+")
     if settings.tokenizer == "char":
         return CharacterSplitter()
     if settings.tokenizer == "morpheme":

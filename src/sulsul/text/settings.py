@@ -17,12 +17,17 @@ class TextSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tokenizer: Literal["word", "char", "subword", "morpheme"] = "word"
+    tokenizer: Literal["word", "char", "subword", "morpheme", "ids"] = Field(
+        default="word", description="`ids`: texts are token ids in figures, as imported networks read them"
+    )
     vocabulary_size: int = Field(default=20_000, ge=2, description="Number of ids, reserved ones included")
     min_frequency: int = Field(default=1, ge=1, description="A token seen less often in training is unknown")
     lowercase: bool = True
     filter_punctuation: bool = Field(
         default=True, description="`word` only: treat Keras's punctuation set as white space"
+    )
+    delete_punctuation: bool = Field(
+        default=False, description="`word` only: instead delete ASCII's marks, as Keras's TextVectorization does"
     )
     ngrams: tuple[int, int] | None = Field(
         default=None,
@@ -46,6 +51,8 @@ class TextSettings(BaseModel):
             raise ValueError("reserved: each reserved token may be named once")
         if self.vocabulary_size <= len(self.reserved):
             raise ValueError("vocabulary_size must exceed the number of reserved ids")
+        if self.delete_punctuation and (self.tokenizer != "word" or self.filter_punctuation):
+            raise ValueError("delete_punctuation needs tokenizer 'word' and filter_punctuation false")
         self._check_ngrams()
         if self.pad_to is not None:
             if "pad" not in self.reserved:
@@ -62,5 +69,7 @@ class TextSettings(BaseModel):
         shortest, longest = self.ngrams
         if not 1 <= shortest <= longest <= LONGEST_NGRAM:
             raise ValueError(f"ngrams must be [shortest, longest] with 1 <= shortest <= longest <= {LONGEST_NGRAM}")
+        if self.delete_punctuation:
+            raise ValueError("ngrams and delete_punctuation exclude each other")
         if self.tokenizer != "word":
             raise ValueError(f"ngrams are of words: they need tokenizer 'word', not '{self.tokenizer}'")

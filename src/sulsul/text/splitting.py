@@ -13,6 +13,9 @@ from typing import Protocol
 KERAS_FILTER = '!"#$%&()*+,-./:;<=>?@[\\]^_`{|}~\t\n'
 """What ``keras.preprocessing.text.Tokenizer`` treats as white space besides the space itself; no apostrophe."""
 
+DELETED_MARKS = "!\"#$%&()*+,-./:;<=>?@[\\]^_`{|}~'"
+"""What ``keras.layers.TextVectorization`` deletes: every ASCII mark, the apostrophe among them."""
+
 WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
 """Every character for which :meth:`str.isspace` holds; none lies above U+3000."""
 
@@ -75,6 +78,28 @@ class CharacterSplitter:
         for match in re.compile(r"\s+|\S").finditer(text, first, last):
             token = match[0]
             yield (" " if token.isspace() else token), match.start(), match.end()
+
+
+class DeletingSplitter:
+    """Words between white space, without the marks in them.
+
+    Examples
+    --------
+    >>> [list(tokens) for tokens in DeletingSplitter().cut(["it's good -- really,so!"])]
+    [['its', 'good', 'reallyso']]
+    """
+
+    _deletion = str.maketrans("", "", DELETED_MARKS)
+
+    def cut(self, texts: Sequence[str]) -> Iterable[Iterable[str]]:
+        """Return the words of each text."""
+        return (text.translate(self._deletion).split() for text in texts)
+
+    def spans(self, text: str) -> Iterator[tuple[str, int, int]]:
+        """Yield each word and where it lies, deleted marks inside and around it included."""
+        for match in re.compile(r"\S+").finditer(text):
+            if token := match[0].translate(self._deletion):
+                yield token, match.start(), match.end()
 
 
 def word_splitter(*, filter_punctuation: bool, cut_long_words: bool = False) -> PatternSplitter:

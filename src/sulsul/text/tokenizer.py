@@ -10,10 +10,11 @@ import polars as pl
 
 from sulsul.errors import TokenizerError
 from sulsul.text.arrangement import UNKNOWN, Counts, Ids, arrange, count_marked
-from sulsul.text.lookup import Lookup, Reader, VocabularyLookup
+from sulsul.text.lookup import IdLookup, Lookup, Reader, VocabularyLookup
 from sulsul.text.normalisation import normalise, normalise_with_origins
 from sulsul.text.settings import TextSettings
 from sulsul.text.subwords import SubwordLookup
+from sulsul.text.vocabulary import Vocabulary
 from sulsul.text.word_ngrams import NgramLookup
 from sulsul.text.word_types import WordTypes
 
@@ -104,6 +105,27 @@ class Tokenizer:
             If the text is not such a file, or does not belong to the settings.
         """
         return cls(settings, _kind(settings).from_json(text, settings))
+
+    @classmethod
+    def from_words(cls, words: Sequence[str], settings: TextSettings) -> "Tokenizer":
+        """Return the tokenizer of a vocabulary made elsewhere.
+
+        Parameters
+        ----------
+        words
+            In the order of their ids, which begin behind the reserved ones. Left empty for ``ids``, whose vocabulary
+            is the numbers below ``settings.vocabulary_size``.
+        settings
+            Of a kind that looks whole tokens up.
+
+        Raises
+        ------
+        TokenizerError
+            If a word occurs twice or is spelt like a reserved token.
+        """
+        if settings.tokenizer == "ids":
+            return cls(settings, IdLookup.of_size(settings))
+        return cls(settings, VocabularyLookup(settings, Vocabulary(settings.reserved, words)))
 
     def __reduce__(self) -> tuple[Callable[[str, TextSettings], "Tokenizer"], tuple[str, TextSettings]]:
         """Copy and pickle by way of :meth:`to_json`."""
@@ -245,6 +267,8 @@ class Tokenizer:
 def _kind(settings: TextSettings) -> type[VocabularyLookup] | type[SubwordLookup] | type[NgramLookup]:
     if settings.ngrams is not None:
         return NgramLookup
+    if settings.tokenizer == "ids":
+        return IdLookup
     return SubwordLookup if settings.tokenizer == "subword" else VocabularyLookup
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from sulsul.doctor.keras_files.evidence import KerasEvidence
 from sulsul.doctor.keras_files.inputs import read_inputs
-from sulsul.doctor.keras_files.model_file import read_keras_model
+from sulsul.keras_files.model_file import read_keras_model
 
 
 def layer(kind, inner=None, **settings):

@@ -10,8 +10,8 @@ import pytest
 from sulsul.doctor import examine_keras_file, is_keras_file
 from sulsul.doctor.keras_files.evidence import KerasEvidence
 from sulsul.doctor.keras_files.inputs import read_inputs
-from sulsul.doctor.keras_files.model_file import read_keras_model
 from sulsul.errors import BundleError, DataError
+from sulsul.keras_files.model_file import read_keras_model
 
 FUNCTIONAL = Path(__file__).with_name("functional.json")  # config.json of a model saved by Keras 3
 

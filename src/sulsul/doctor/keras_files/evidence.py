@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from sulsul.doctor.keras_files.inputs import Inputs, KerasInputs
-from sulsul.doctor.keras_files.model_file import KerasModel
+from sulsul.keras_files.model_file import KerasModel
 
 # Layers after which no mask arrives.
 _DROP_MASK = frozenset(

@@ -1,24 +1,18 @@
 """What a Keras model file says of its layers, output and training, without Keras and without running anything."""
 
 import json
-import lzma
 import re
-import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sulsul.errors import BundleError
+from sulsul.keras_files.description import read_description
 
-# Parsed, nested lists take some twenty times the memory of their text.
-_LARGEST_DESCRIPTION_BYTES = 16 << 20
 _LARGEST_SIZE = 2**31 - 1
 _SHAPES = ("batch_shape", "batch_input_shape", "target_shape")
 _SIZES = ("units", "input_dim")
-_HDF5 = b"\x89HDF\r\n\x1a\n"
-_ZIP = b"PK\x03\x04"
 RECURRENT = frozenset({"SimpleRNN", "GRU", "LSTM"})
 
 
@@ -94,9 +88,9 @@ class KerasModel:
         activation: str | None = None
         for layer in reversed(self.layers):
             if layer.kind in ("Activation", "Softmax") and activation is None:
-                activation = "softmax" if layer.kind == "Softmax" else _word(layer.settings.get("activation"))
+                activation = "softmax" if layer.kind == "Softmax" else word_of(layer.settings.get("activation"))
             elif layer.kind == "Dense":
-                return layer.settings["units"], activation or _word(layer.settings.get("activation")) or "linear"
+                return layer.settings["units"], activation or word_of(layer.settings.get("activation")) or "linear"
         return None
 
 
@@ -113,75 +107,16 @@ def read_keras_model(path: Path) -> KerasModel:
     BundleError
         If the file is missing, is neither, holds no description, or is HDF5 and h5py is not installed.
     """
-    try:
-        with path.open("rb") as file:
-            head = file.read(8)
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
-    if head.startswith(_ZIP):
-        config = _from_archive(path)
-        compiled = config.get("compile_config")
-    elif head == _HDF5:
-        config, compiled = _from_hdf5(path)
-    else:
-        raise BundleError(
-            f"{path} is neither a .keras archive nor HDF5; save the model with model.save('model.keras')."
-        )
+    description = read_description(path)
+    config, compiled = description.config, description.compiled
     try:
         layers = tuple(_layers(config))
         name = str(config["config"]["name"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise BundleError(f"{path}: the description of the model is malformed ({error!r}).") from None
     if not layers:
         raise BundleError(f"{path}: the model has no layers.")
-    return KerasModel(name, layers, **_compiled(compiled if isinstance(compiled, dict) else {}))
-
-
-def _from_archive(path: Path) -> dict[str, Any]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo("config.json").file_size > _LARGEST_DESCRIPTION_BYTES:
-                raise BundleError(f"{path}: config.json is larger than {_LARGEST_DESCRIPTION_BYTES} bytes.")
-            return _parsed(archive.read("config.json"), path)
-    except KeyError:
-        raise BundleError(f"{path} is an archive without config.json: not a Keras model.") from None
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-    ) as error:
-        raise BundleError(f"{path} is no readable .keras archive ({error}).") from None
-
-
-def _from_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    try:
-        import h5py
-    except ImportError:
-        raise BundleError(
-            f"{path} is HDF5, which needs h5py: pip install h5py; or save the model as model.save('model.keras')."
-        ) from None
-    try:
-        with h5py.File(path, "r") as file:
-            described, trained = file.attrs.get("model_config"), file.attrs.get("training_config")
-    except OSError as error:
-        raise BundleError(f"{path} is no readable HDF5 file ({error}).") from None
-    if described is None:
-        raise BundleError(f"{path} holds weights only: save the whole model with model.save.")
-    return _parsed(described, path), None if trained is None else _parsed(trained, path)
-
-
-def _parsed(text: bytes | str, path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{path}: the description of the model is not JSON ({error}).") from None
-    if not isinstance(found, dict):
-        raise BundleError(f"{path}: the description of the model is not an object.")
-    return found
+    return KerasModel(name, layers, **_compiled(compiled or {}))
 
 
 def _layers(config: dict[str, Any]) -> Iterator[KerasLayer]:
@@ -265,7 +200,7 @@ def _snake(name: object) -> str | None:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
 
 
-def _word(value: object) -> str | None:
+def word_of(value: object) -> str | None:
     """Return an activation's name, whether it is written as a word or as an object."""
     if isinstance(value, dict):
         value = value.get("config") if isinstance(value.get("config"), str) else value.get("class_name")
