@@ -36,6 +36,7 @@ def render_page(results: dict[str, Any]) -> str:
         _threads(measurements),
         _memory(measurements),
         *(_sweep(measurements, axis) for axis in SWEEPS),
+        _keras_script(measurements),
         _serving(measurements),
     ]
     return "\n".join(part for part in parts if part)
@@ -180,6 +181,29 @@ def _sweep(measurements: dict[str, Any], axis: str) -> str:
     return "\n".join(
         [f"## Training step against {axis}, dense: ms\n", f"One LSTM layer, {others}.\n", _table(header, rows)]
     )
+
+
+def _keras_script(measurements: dict[str, Any]) -> str:
+    found = {key.split("/")[1]: measured for key, measured in measurements.items() if key.startswith("keras/")}
+    rows, sources = [], []
+    for name, measured in found.items():
+        ours = measured["timings"].get("script-ours")
+        for script in (script for script, kind in PEERS.items() if kind.masked and script in measured["timings"]):
+            step, text = measured["timings"][script], measured["inference"].get(script)
+            times = "–" if ours is None else f"{step['median'] / ours['median']:.3g}×"
+            speed = "–" if text is None else f"{1 / text['median']:,.0f}"
+            rows.append([f"`{name}`", PEERS[script].label, _milliseconds(step), times, speed])
+        sources.append(f"`{name}`: {measured['source']}, {measured['mean_length']:.0f} in the mean")
+    if not rows:
+        return ""
+    explanation = (
+        "The same script everywhere: `Embedding(mask_zero=True)`, the recurrent layers, `Dense`, texts padded behind, "
+        "`model.fit` and `model.predict_on_batch` in batches of 256. In the first row its layers come from "
+        "`sulsul.keras.layers` instead of `keras.layers`; nothing else differs. All must give sulsul's probabilities "
+        f"of the texts without their padding first. Texts: {'; '.join(sources)}.\n"
+    )
+    header = ["workload", "Keras on", "training step, ms", "takes", "texts/s"]
+    return "\n".join(["## One Keras script\n", explanation, _table(header, rows)])
 
 
 def _serving(measurements: dict[str, Any]) -> str:

@@ -32,6 +32,8 @@ class PeerKind:
         Whether it computes PAD tokens up to T, so that its outputs are those of padded texts.
     trains
         False for a runtime that can only infer.
+    masked
+        Whether it is one of the Keras scripts with ``mask_zero=True``, which are compared among themselves.
     """
 
     label: str
@@ -39,8 +41,20 @@ class PeerKind:
     script: str
     padded: bool
     trains: bool = True
+    masked: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
+
+
+_TENSORFLOW = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"}
+_JAX = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+_TORCH = {"KERAS_BACKEND": "torch"}
+
+
+def _script(label: str, environment: str, variables: dict[str, str], layers: str = "keras.layers") -> PeerKind:
+    """Return the one Keras script, with PAD masked, in an environment."""
+    options = {"layers": layers, "mask_zero": True}
+    return PeerKind(label, environment, "keras_peer.py", False, masked=True, variables=variables, options=options)
 
 
 PEERS = {
@@ -49,22 +63,16 @@ PEERS = {
         "sulsul, random batches", "sulsul", "sulsul_peer.py", padded=False, options={"bucket": False}
     ),
     "keras-tensorflow": PeerKind(
-        "Keras, TensorFlow",
-        "keras-tensorflow",
-        "keras_peer.py",
-        padded=True,
-        variables={"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2"},
+        "Keras, TensorFlow", "keras-tensorflow", "keras_peer.py", padded=True, variables=_TENSORFLOW
     ),
-    "keras-jax": PeerKind(
-        "Keras, JAX",
-        "keras-jax",
-        "keras_peer.py",
-        padded=True,
-        variables={"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
-    ),
+    "keras-jax": PeerKind("Keras, JAX", "keras-jax", "keras_peer.py", padded=True, variables=_JAX),
     "torch": PeerKind("torch.nn, padded", "torch", "torch_peer.py", padded=True),
     "torch-packed": PeerKind("torch.nn, packed", "torch", "torch_peer.py", padded=False, options={"packed": True}),
     "onnxruntime": PeerKind("ONNX Runtime", "onnxruntime", "onnxruntime_peer.py", padded=False, trains=False),
+    "script-ours": _script("torch, sulsul.keras", "sulsul", _TORCH, "sulsul.keras.layers"),
+    "script-tensorflow": _script("TensorFlow", "keras-tensorflow", _TENSORFLOW),
+    "script-jax": _script("JAX", "keras-jax", _JAX),
+    "script-torch": _script("torch", "sulsul", _TORCH),
 }
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from keras_script import SCRIPT_WORKLOADS, SCRIPTS, measure_keras_script
 from machine import describe_machine
 from measuring import (
     Effort,
@@ -93,6 +94,15 @@ def sweeps(arguments: argparse.Namespace) -> Iterator[Measurement]:
                 yield f"sweeps/{axis}/{value}", measure
 
 
+def keras(arguments: argparse.Namespace) -> Iterator[Measurement]:
+    """Yield the one Keras script on every backend and with our layers."""
+    scripts = [name for name in arguments.peers if name in SCRIPTS]
+    for name in arguments.workloads:
+        if name in SCRIPT_WORKLOADS:
+            measure = partial(measure_keras_script, name, scripts, arguments.effort, threads=arguments.threads)
+            yield f"keras/{name}", measure
+
+
 def serving(arguments: argparse.Namespace) -> Iterator[Measurement]:
     """Yield the servers under load over few and many connections."""
     effort = arguments.effort
@@ -107,18 +117,19 @@ SECTIONS = {
     "threads": threads,
     "memory": memory,
     "sweeps": sweeps,
+    "keras": keras,
     "serving": serving,
 }
 
 
 def _peers(arguments: argparse.Namespace, *, trains: bool) -> list[str]:
-    return [name for name in arguments.peers if PEERS[name].trains or not trains]
+    return [name for name in arguments.peers if name not in SCRIPTS and (PEERS[name].trains or not trains)]
 
 
 def merge(results: dict[str, Any], key: str, measured: dict[str, Any], machine: dict[str, Any]) -> None:
     """Put a measurement in its place; peers that were not measured now keep their figures under the same lengths."""
     old = results["measurements"].get(key, {})
-    for quantity in ("timings", "bytes", "loads", "versions"):
+    for quantity in ("timings", "inference", "bytes", "loads", "versions"):
         if quantity in measured:
             measured[quantity] = {**old.get(quantity, {}), **measured[quantity]}
     measured["commit"], measured["date"] = machine["commit"], machine["date"]

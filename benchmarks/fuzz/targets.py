@@ -238,7 +238,7 @@ def _keras(content: bytes) -> object:
     from sulsul.doctor.examination import examine_keras
     from sulsul.doctor.keras_files.evidence import KerasEvidence
     from sulsul.doctor.keras_files.inputs import read_inputs
-    from sulsul.doctor.keras_files.model_file import read_keras_model
+    from sulsul.keras_files.model_file import read_keras_model
 
     model = read_keras_model(_written("model.keras", content))
     return examine_keras(KerasEvidence(model)), examine_keras(KerasEvidence(model, read_inputs(_keras_arrays())))
@@ -256,7 +256,7 @@ def _keras_inputs(content: bytes) -> object:
     from sulsul.doctor.examination import examine_keras
     from sulsul.doctor.keras_files.evidence import KerasEvidence
     from sulsul.doctor.keras_files.inputs import read_inputs
-    from sulsul.doctor.keras_files.model_file import read_keras_model
+    from sulsul.keras_files.model_file import read_keras_model
 
     inputs = read_inputs(_written("inputs.npz", content))
     model = read_keras_model(_written("model.keras", keras_archive(json.dumps(KERAS_CONFIG).encode())))

@@ -1,8 +1,13 @@
-"""Keras on the backend that ``KERAS_BACKEND`` names, through ``model.fit``, texts padded behind to T."""
+"""Keras on the backend that ``KERAS_BACKEND`` names, through ``model.fit``, texts padded behind to T.
 
+Options: ``layers``, the module its layers are taken from; ``mask_zero``, whether PAD is masked.
+"""
+
+import importlib
 import os
 import platform
 import time
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,25 +23,26 @@ if os.environ["KERAS_BACKEND"] == "tensorflow":
 
 import keras
 
-_LAYERS = {"simple-rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+_CLASSES = {"simple-rnn": "SimpleRNN", "gru": "GRU", "lstm": "LSTM"}
 
 
-def _recurrent(layer: Layer, *, last: bool) -> keras.Layer:
-    built = _LAYERS[layer.kind](layer.units, return_sequences=not last)
-    return keras.layers.Bidirectional(built) if layer.bidirectional else built
+def _recurrent(layers: ModuleType, layer: Layer, *, last: bool) -> keras.Layer:
+    built = getattr(layers, _CLASSES[layer.kind])(layer.units, return_sequences=not last)
+    return layers.Bidirectional(built) if layer.bidirectional else built
 
 
-def _network(workload: Workload) -> keras.Model:
-    layers: list[keras.Layer] = []
+def _network(workload: Workload, layers: ModuleType, *, mask_zero: bool) -> keras.Model:
+    stack: list[keras.Layer] = []
     if workload.embedding_size is None:
-        layers.append(keras.Input((workload.n_timesteps, workload.vocabulary_size)))
+        stack.append(keras.Input((workload.n_timesteps, workload.vocabulary_size)))
     else:
-        layers.append(keras.Input((workload.n_timesteps,), dtype="int32"))
-        layers.append(keras.layers.Embedding(workload.vocabulary_size, workload.embedding_size))
-    layers += [_recurrent(layer, last=i == len(workload.layers) - 1) for i, layer in enumerate(workload.layers)]
-    layers += [keras.layers.Dense(units, activation) for units, activation in workload.head]
-    layers.append(keras.layers.Dense(workload.n_outputs, "sigmoid" if workload.n_outputs == 1 else "softmax"))
-    return keras.Sequential(layers)
+        stack.append(keras.Input((workload.n_timesteps,), dtype="int32"))
+        stack.append(layers.Embedding(workload.vocabulary_size, workload.embedding_size, mask_zero=mask_zero))
+    last = len(workload.layers) - 1
+    stack += [_recurrent(layers, layer, last=i == last) for i, layer in enumerate(workload.layers)]
+    stack += [layers.Dense(units, activation) for units, activation in workload.head]
+    stack.append(layers.Dense(workload.n_outputs, "sigmoid" if workload.n_outputs == 1 else "softmax"))
+    return keras.Sequential(stack)
 
 
 class _Stopwatch(keras.callbacks.Callback):
@@ -59,7 +65,8 @@ class KerasPeer:
     ) -> None:
         keras.backend.clear_session()
         self._workload = workload
-        self._network = _network(workload)
+        layers = importlib.import_module(options.get("layers", "keras.layers"))
+        self._network = _network(workload, layers, mask_zero=options.get("mask_zero", False))
         self._network.set_weights([weights[name] for name in workload.parameter_shapes()])
         optimizers = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
         loss = "binary_crossentropy" if workload.n_outputs == 1 else "sparse_categorical_crossentropy"
@@ -101,7 +108,7 @@ class KerasPeer:
 
 def _versions() -> dict[str, str]:
     backend = os.environ["KERAS_BACKEND"]
-    module = __import__(backend)
+    module = importlib.import_module(backend)
     return {"Keras": keras.__version__, backend: module.__version__, "Python": platform.python_version()}
 
 

@@ -80,3 +80,22 @@ def test_page_shows_the_servers_under_load(benchmarks: dict[str, ModuleType]) ->
     page = benchmarks["page"].render_page({"measurements": {"serving/64": measured, "serving/1": measured}})
     rows = [line for line in page.splitlines() if "sulsul serve" in line]
     assert rows == [f"| {n} | sulsul serve | 1,000 (900–1,200) | 2.0 | 5.0 |" for n in (1, 64)]
+
+
+def test_page_shows_the_keras_script_on_every_backend(benchmarks: dict[str, ModuleType]) -> None:
+    measured = {
+        "timings": {"script-torch": timing(0.2), "script-ours": timing(0.01)},
+        "inference": {"script-ours": timing(0.001)},
+        "mean_length": 180.2,
+        "source": "imdb texts, last 240 words",
+        "versions": {},
+        "commit": "0123456789",
+        "date": "2026-11-21 10:00 UTC",
+    }
+    page = benchmarks["page"].render_page({"measurements": {"keras/practical": measured}})
+    rows = [line for line in page.splitlines() if line.startswith("| `practical`")]
+    assert rows == [
+        "| `practical` | torch, sulsul.keras | 10 (9–12) | 1× | 1,000 |",
+        "| `practical` | torch | 200 (180–240) | 20× | – |",
+    ]
+    assert "imdb texts, last 240 words, 180 in the mean" in page

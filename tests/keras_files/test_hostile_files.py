@@ -127,9 +127,9 @@ def test_bombs(tmp_path):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"input_dim": 1 << 40}, "input_dim=1099511627776"),
+        ({"input_dim": 1 << 40}, "input_dim is .1099511627776"),
         ({"input_dim": 1 << 30}, "shapes"),
-        ({"input_dim": "5"}, "input_dim='5'"),
+        ({"input_dim": "5"}, "input_dim is .*5"),
         ({"input_dim": None}, "whole number"),
         ({"output_dim": -1}, "output_dim=-1"),
     ],

@@ -148,7 +148,7 @@ def _compared(bundle: Bundle, texts: EncodedCorpus | None) -> EncodedCorpus:
 
 
 def _largest_error(bundle: Bundle, content: bytes, texts: EncodedCorpus, path: Path) -> float:
-    ours = exact_logits(bundle.classifier, texts) / bundle.ensemble.blend.temperature
+    ours = exact_logits(bundle.ensemble, texts, bundle.ensemble.blend.temperature)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.keras"
         file.write_bytes(content)

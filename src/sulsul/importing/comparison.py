@@ -60,7 +60,7 @@ def compare_with_keras(path: Path, description: Description, network: ImportedNe
     ids = _random_ids(network)
     with tempfile.TemporaryDirectory() as folder:
         theirs, said = _keras_logits(path, description, network, bundle, ids, Path(folder))
-    ours = exact_logits(bundle.classifier, _sequences(ids, masked=network.masked))
+    ours = exact_logits(bundle.ensemble, _sequences(ids, masked=network.masked), 1.0)
     error = float(np.abs(ours - theirs).max())
     allowed = LARGEST_ERROR * max(1.0, float(np.abs(theirs).max()))
     if not error <= allowed:
