@@ -294,6 +294,7 @@ def main() -> int:
             if lost:
                 print(f"LOST in trial {n_trials} {trial}: {lost}")
                 return 1
+            print(f"trial {n_trials}: {found.total()} kills, {kills.total()} in all", file=sys.stderr, flush=True)
     listed = ", ".join(f"{n} by {moment}" for moment, n in kills.most_common())
     print(
         f"{kills.total()} kills ({listed}) in {n_trials} trials of random settings: nothing lost, the same bytes "

@@ -107,6 +107,7 @@ def main() -> int:
                 print(f"DIFFERENT in trial {len(trained)} {trial}: {', '.join(lost)}")
                 return 1
             trained.append(folder / f"threads-{_THREADS[0]}")
+            print(f"trial {len(trained)}: the same bytes", file=sys.stderr, flush=True)
         for run in trained:
             counts = differing_answers(run, draw)
             compared, differing = compared + counts[0], differing + counts[1]
