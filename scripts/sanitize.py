@@ -94,10 +94,10 @@ def main() -> int:
     shutil.rmtree(reports, ignore_errors=True)
     reports.mkdir()
     # pytest keeps what passing tests print, so the reports go to files.
-    options = {
+    logged = {
         name: f"{value}:log_path={reports}/report" if "SAN" in name else value for name, value in _OPTIONS.items()
     }
-    environment = {**os.environ, **options, "LD_PRELOAD": libraries(sanitizers), "PYTHONPATH": str(site)}
+    environment = {**os.environ, **logged, "LD_PRELOAD": libraries(sanitizers), "PYTHONPATH": str(site)}
     command = [sys.executable, "-c", _RUN, str(site), str(options.every), *(others or TESTS[sanitizers])]
     code = subprocess.run(command, cwd=ROOT, env=environment).returncode
     found = sorted(reports.iterdir())
