@@ -194,7 +194,8 @@ def draw_trial(draw: random.Random, *, as_process: bool) -> Trial:
         "training.threads": str(draw.choice([1, 2])),
         "training.seed": str(draw.randrange(1000)),
         **({"training.momentum": "0.9"} if optimizer == "sgd" else {}),
-        **({"ensemble.members": "2"} if draw.random() < 0.25 else {}),
+        "ensemble.members": "2" if draw.random() < 0.25 else "1",
+        "wide.kind": "none",
         **({"training.clip_norm": "1.0"} if draw.random() < 0.5 else {}),
     }
     return Trial(settings, draw.choice([0.0, 300.0]), as_process)
@@ -236,7 +237,7 @@ def run_trial(trial: Trial, corpus: Path, folder: Path, draw: random.Random, bud
             return kills, f"a run ended with {code}:\n{log.read_text(encoding='utf-8')}"
         elif not disturbed:
             break
-    if trial.settings.get("ensemble.members"):
+    if trial.settings.get("ensemble.members") == "2":
         # A run that is killed while it removes what it needs no more leaves some; asking to resume removes the rest.
         trial.run(trial.arguments(corpus, broken, resume=True), log, Progress(), None)
     expected, found = result_of(whole), result_of(broken)

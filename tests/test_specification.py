@@ -16,6 +16,13 @@ def test_toml_round_trip_keeps_every_value() -> None:
     assert again.data.text == ("제목", "내용")
 
 
+def test_none_is_a_word_where_a_setting_has_it() -> None:
+    recipe = load_recipe("default").with_overrides(
+        ["wide.kind=none", "calibration.temperature=none", "training.class_weight=none"]
+    )
+    assert (recipe.wide.kind, recipe.calibration.temperature, recipe.training.class_weight) == ("none",) * 3
+
+
 def test_short_keys_reach_every_recurrent_layer() -> None:
     layers = [{"kind": "lstm", "units": 4}, {"kind": "dropout", "rate": 0.5}, {"kind": "lstm", "units": 5}]
     specification = RunSpecification.parse({"model": {"layers": layers}}, where="test")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class _Settings(BaseModel):
@@ -28,6 +28,11 @@ class WideSettings(_Settings):
 
     kind: Literal["none", "linear"] = "none"
 
+    @field_validator("kind", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: object) -> object:
+        return "none" if value is None else value  # `--set` reads none as no value
+
 
 class CalibrationSettings(_Settings):
     """What is fitted on the validation split after training.
@@ -42,3 +47,8 @@ class CalibrationSettings(_Settings):
 
     temperature: Literal["none", "validation"] = "none"
     abstain_precision: float | None = Field(default=None, gt=0.0, lt=1.0)
+
+    @field_validator("temperature", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: object) -> object:
+        return "none" if value is None else value

@@ -41,6 +41,11 @@ class TrainingSettings(BaseModel):
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="None: all cores, or OMP_NUM_THREADS")
 
+    @field_validator("class_weight", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: object) -> object:
+        return "none" if value is None else value  # `--set` reads none as no value
+
     @field_validator("patience", mode="before")
     @classmethod
     def _read_never(cls, value: object) -> object:
