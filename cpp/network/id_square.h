@@ -10,14 +10,16 @@ namespace {
 
 #if defined(SULSUL_ISA_AVX512)
 
-// square[t][k] = sources[k][t]. Stage by stage elements of 32, 64, 128 and 256 bits of neighbours change
-// places.
+// square[t][k] = Factor sources[k][t], where Factor is a power of 2. Stage by stage elements of 32, 64, 128
+// and 256 bits of neighbours change places.
+template <int Factor = 1>
 SULSUL_INLINE void transpose_square(const std::int32_t* const* sources,
                                     std::int32_t (&square)[kIdSquare][kIdSquare]) {
   static_assert(kIdSquare == 16, "lanes");
   __m512i a[16], b[16];
 #pragma GCC unroll 16
-  for (int k = 0; k < 16; ++k) a[k] = _mm512_loadu_si512(sources[k]);
+  for (int k = 0; k < 16; ++k)
+    a[k] = _mm512_slli_epi32(_mm512_loadu_si512(sources[k]), __builtin_ctz(Factor));
 #pragma GCC unroll 8
   for (int k = 0; k < 16; k += 2) {
     b[k] = _mm512_unpacklo_epi32(a[k], a[k + 1]);
@@ -46,10 +48,11 @@ SULSUL_INLINE void transpose_square(const std::int32_t* const* sources,
 
 #else
 
+template <int Factor = 1>
 SULSUL_INLINE void transpose_square(const std::int32_t* const* sources,
                                     std::int32_t (&square)[kIdSquare][kIdSquare]) {
   for (std::int64_t k = 0; k < kIdSquare; ++k) {
-    for (std::int64_t t = 0; t < kIdSquare; ++t) square[t][k] = sources[k][t];
+    for (std::int64_t t = 0; t < kIdSquare; ++t) square[t][k] = Factor * sources[k][t];
   }
 }
 

@@ -19,7 +19,7 @@ template <class T>
 struct NarrowWeights {
   std::int64_t width = 0;
   bool relu = false;
-  T recurrent[kNarrowUnits * kNarrowUnits];   // U, rows of `width`
+  T recurrent[kNarrowUnits * kNarrowUnits];   // U times NarrowKernels::scale, rows of `width`
   T transposed[kNarrowUnits * kNarrowUnits];  // U^T
 };
 
@@ -40,7 +40,7 @@ struct NarrowBlock {
 // Rows of `width`.
 template <class T>
 struct NarrowForward {
-  const T* source = nullptr;  // x W + b, by token or packed row
+  const T* source = nullptr;  // x W + b times NarrowKernels::scale, by token or packed row
   T* states = nullptr;        // (timesteps, width, lanes) for backward, or nullptr: not wanted
   T* hidden = nullptr;        // by packed row at a stride, `units` of each; or nullptr: not wanted
   std::int64_t hidden_stride = 0;
@@ -60,6 +60,7 @@ struct NarrowBackward {
 template <class T>
 struct NarrowKernels {
   std::int64_t lanes;
+  T tanh_scale;  // what the activation wants its argument multiplied by; relu: 1
   void (*forward)(const NarrowWeights<T>&, const NarrowBlock&, const NarrowForward<T>&);
   void (*backward)(const NarrowWeights<T>&, const NarrowBlock&, const NarrowBackward<T>&);
 };

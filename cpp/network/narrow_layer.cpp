@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "network/prefetch.h"
 #include "recurrence/step.h"
 
 namespace sulsul {
@@ -57,11 +58,13 @@ NarrowWeights<T> NarrowLayer<T>::weights(int direction) const {
   NarrowWeights<T> w;
   w.width = n;
   w.relu = cell_.relu;
+  const T scale = activation_scale();
   const T* recurrent = directions_[direction].recurrent_kernel->values;
   for (std::int64_t k = 0; k < n; ++k) {
     for (std::int64_t u = 0; u < n; ++u) {
       const T value = k < units && u < units ? recurrent[k * units + u] : T(0);
-      w.recurrent[k * n + u] = w.transposed[u * n + k] = value;
+      w.recurrent[k * n + u] = scale * value;
+      w.transposed[u * n + k] = value;
     }
   }
   return w;
@@ -109,11 +112,13 @@ SequenceInput<T> NarrowLayer<T>::forward(const Pass& pass, const SequenceInput<T
   make_plan(pass, input);
   prepare(pass);
   ScratchFrame scratch;
-  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token);
+  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token, activation_scale());
   for (int d = 0; d < directions(); ++d) {
     const NarrowWeights<T> w = weights(d);
     const T* products = source.products(directions_[d], kernel_[d], scratch);
     for_tasks(owners_, plan_.n_tasks, pass.batch.rows(), [&](std::int64_t task) {
+      // From the core that computed them, all at once.
+      if (plan_.by_token) prefetch_row<false>(products, source.n_rows() * width());
       plan_.for_blocks(task, [&](std::int64_t index) { forward_block(pass, w, index, d, products); });
     });
   }
@@ -197,7 +202,7 @@ void NarrowLayer<T>::backward_direction(const Pass& pass, int direction, const T
 template <class T>
 void NarrowLayer<T>::backward(const Pass& pass, const SequenceInput<T>& input, const T* d_output,
                               const InputGradient<T>& d_input) {
-  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token);
+  const NarrowSource<T> source(pass, input, rows_, width(), plan_.by_token, activation_scale());
   const std::int64_t size = source.n_rows() * width();
   ScratchFrame scratch;
   T* d_products = scratch.array<T>(size);

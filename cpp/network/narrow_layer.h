@@ -46,6 +46,7 @@ class NarrowLayer final : public RecurrentLayer<T> {
   using RecurrentLayer<T>::output_size;
 
   std::int64_t width() const { return narrow_width(cell_.units); }
+  T activation_scale() const { return cell_.relu ? T(1) : narrow_kernels<T>().tanh_scale; }
   void make_plan(const Pass& pass, const SequenceInput<T>& input);
   void prepare(const Pass& pass);
   NarrowWeights<T> weights(int direction) const;

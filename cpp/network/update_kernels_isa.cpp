@@ -1,5 +1,5 @@
-// Compiled once for each instruction set. No operation is fused, so that every one of them gives the same
-// bits.
+// Compiled once for each instruction set. No operation is fused; reciprocals differ in the last bit between
+// them.
 #include "network/square_root.h"
 #include "network/update_kernels.h"
 
@@ -39,7 +39,7 @@ struct RmsProp {
   template <class S>
   static SULSUL_INLINE void update(const UpdateFactors<T>& f, Lanes<S>& l) {
     l.first = S::set(f.second_decay) * l.first + S::set(T(1) - f.second_decay) * l.gradient * l.gradient;
-    l.value -= S::set(f.learning_rate) * l.gradient * S::reciprocal(square_root(l.first + S::set(f.epsilon)));
+    l.value -= S::set(f.learning_rate) * l.gradient * reciprocal_square_root<S>(l.first + S::set(f.epsilon));
   }
 };
 
