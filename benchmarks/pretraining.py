@@ -24,7 +24,7 @@ from sulsul.corpora import Corpus, DataSettings, SplitSettings, read_corpus, spl
 from sulsul.encoder import ENCODER_FILE, Encoder
 from sulsul.experiment import Listener, run_experiment
 from sulsul.files import write_text_atomically
-from sulsul.pretraining import PretrainingListener, collect_texts, pretrain, texts_of_files
+from sulsul.pretraining import collect_texts, pretrain, texts_of_files
 from sulsul.pretraining.progress import PretrainingProgress
 from sulsul.recipes import load_recipe
 from sulsul.specification import RunSpecification
@@ -124,14 +124,7 @@ def make_encoder(
             texts,
             own,
             resume=own.exists(),
-            listener=PretrainingListener(
-                progress.on_texts,
-                progress.on_plan,
-                progress.on_step,
-                progress.on_look,
-                progress.stop,
-                stop_requested=stop,
-            ),
+            listener=progress.listener(stop),
         )
 
 

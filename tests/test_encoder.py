@@ -109,7 +109,7 @@ def _newer(folder: Path) -> None:
         (lambda folder: (folder / "tokenizer.json").unlink(), "is missing"),
         (lambda folder: (folder / ENCODER_FILE).unlink(), "not a pretrained encoder"),
         (lambda folder: (folder / ENCODER_FILE).write_text("{"), "not JSON"),
-        (lambda folder: (folder / ENCODER_FILE).write_text("[]"), "valid dictionary"),
+        (lambda folder: (folder / ENCODER_FILE).write_text("[]"), "no schema_version"),
         (lambda folder: shutil.rmtree(folder), "does not exist"),
     ],
 )

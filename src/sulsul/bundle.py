@@ -25,12 +25,12 @@ from sulsul.errors import BundleError, OutputError, SulsulError
 from sulsul.evaluation.abstention import Abstention
 from sulsul.evaluation.blending import Blend
 from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
-from sulsul.files import output_error, read_bounded, write_atomically, write_text_atomically
+from sulsul.files import create_folder, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.model.row_quantization import QuantizedRows, dequantize_rows, quantize_rows
 from sulsul.specification import RunSpecification, describe_validation_error
 from sulsul.text import LabelEncoder, Tokenizer
-from sulsul.verified_folder import FileEntry, VerifiedFolder
+from sulsul.verified_folder import FileEntry, VerifiedFolder, read_listing
 
 SCHEMA_VERSION = 3
 """The newest schema; a bundle says 2 only if it is more than one plain network or pretrained, and 3 only if its numbers
@@ -40,7 +40,6 @@ TOKENIZER_FILE = "tokenizer.json"
 CONFIG_FILE = "config.json"
 LINEAR_FILE = "linear.safetensors"
 _SCALE = ".scale"
-_LARGEST_CONFIG_BYTES = 64 * 2**20
 # Sections of a specification that came with schema 2; where they say nothing they are not written.
 _NEWER_SECTIONS = ("ensemble", "wide", "calibration", "pretraining")
 # Arrays of the linear part that schema 3 keeps in 16 bits, and what they are read back as.
@@ -125,10 +124,7 @@ class Bundle:
         """
         if (folder / CONFIG_FILE).exists():
             raise OutputError(f"{folder} already holds a classifier; choose another folder.")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(folder, error) from error
+        create_folder(folder)
         contents = {**self._contents(), **(extra_files or {})}
         for name, content in contents.items():
             write_atomically(folder / name, content)
@@ -201,24 +197,9 @@ def read_config(folder: Path) -> BundleConfig:
     """Read and validate ``config.json``; raises :class:`BundleError` as :meth:`Bundle.load` does."""
     path = folder / CONFIG_FILE
     try:
-        content = read_bounded(path, _LARGEST_CONFIG_BYTES)
-        if content is None:
-            raise BundleError(f"{path} is larger than {_LARGEST_CONFIG_BYTES} bytes or no plain file: not a bundle's.")
-        values = json.loads(content)
+        values = read_listing(path, newest_schema=SCHEMA_VERSION, kind="a trained classifier")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_a_bundle(folder)) from None
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BundleError(f"{path} is not JSON: {error}.") from None
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if not isinstance(version, int):
-        raise BundleError(f"{path} has no schema_version: not a bundle's.")
-    if version > SCHEMA_VERSION:
-        raise BundleError(
-            f"{folder} was written by sulsul {values.get('sulsul_version', '?')} (schema {version}); this is "
-            f"{sulsul.__version__} (schema {SCHEMA_VERSION}). Install a newer sulsul to read it."
-        )
     try:
         return BundleConfig.model_validate(values)
     except ValidationError as error:

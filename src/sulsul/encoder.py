@@ -20,19 +20,18 @@ from torch import Tensor
 
 import sulsul
 from sulsul.errors import BundleError, OutputError, SpecificationError, SulsulError
-from sulsul.files import output_error, read_bounded, write_atomically, write_text_atomically
+from sulsul.files import create_folder, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.model.specification import ModelSpecification, RecurrentLayer
 from sulsul.specification import RunSpecification, describe_validation_error
 from sulsul.text import Tokenizer
 from sulsul.text.settings import TextSettings
-from sulsul.verified_folder import FileEntry, VerifiedFolder
+from sulsul.verified_folder import FileEntry, VerifiedFolder, read_listing
 
 ENCODER_FILE = "encoder.json"
 WEIGHTS_FILE = "encoder.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 TEXTS_FILE = "texts.safetensors"
-_LARGEST_LISTING_BYTES = 64 * 2**20
 # How a sequence is cut and padded says nothing about what its tokens mean.
 _FREE_TEXT_SETTINGS = {"max_length", "truncate", "pad_to", "pad_side"}
 
@@ -87,10 +86,7 @@ class Encoder:
         """
         if (folder / ENCODER_FILE).exists():
             raise OutputError(f"{folder} already holds an encoder; choose another folder.")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(folder, error) from error
+        create_folder(folder)
         contents = {
             WEIGHTS_FILE: safetensors_bytes({name: t.detach().contiguous() for name, t in self.tensors.items()}),
             TOKENIZER_FILE: self.tokenizer.to_json().encode("utf-8"),
@@ -270,24 +266,9 @@ def read_encoder_config(folder: Path) -> EncoderConfig:
     """Read and validate ``encoder.json``; raises :class:`BundleError` as :meth:`Encoder.load` does."""
     path = folder / ENCODER_FILE
     try:
-        content = read_bounded(path, _LARGEST_LISTING_BYTES)
-        if content is None:
-            raise BundleError(
-                f"{path} is larger than {_LARGEST_LISTING_BYTES} bytes or no plain file: not an encoder's."
-            )
-        values = json.loads(content)
+        values = read_listing(path, newest_schema=1, kind="a pretrained encoder")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_an_encoder(folder)) from None
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BundleError(f"{path} is not JSON: {error}.") from None
-    version = values.get("schema_version") if isinstance(values, dict) else None
-    if isinstance(version, int) and version > 1:
-        raise BundleError(
-            f"{folder} was written by sulsul {values.get('sulsul_version', '?')} (encoder schema {version}); this is "
-            f"{sulsul.__version__} (schema 1). Install a newer sulsul to read it."
-        )
     try:
         return EncoderConfig.model_validate(values)
     except ValidationError as error:

@@ -18,7 +18,7 @@ from sulsul.ensemble import Ensemble
 from sulsul.errors import InterruptedRunError, OutputError, SpecificationError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
 from sulsul.evaluation.significance import PairedComparison
-from sulsul.files import is_leftover, output_error, remove_leftovers, write_text_atomically
+from sulsul.files import create_folder, is_leftover, remove_leftovers, write_text_atomically
 from sulsul.findings import Finding
 from sulsul.fitting import (
     FittedEnsemble,
@@ -128,7 +128,7 @@ def run_experiment(
     listener.on_chosen(chosen)
     before = check_before(data.sample, specification, classifier)
     listener.on_findings(before.findings)
-    created = _create(folder)
+    created = create_folder(folder)
     try:
         write_text_atomically(folder / SPECIFICATION_FILE, specification.to_toml())
         linear = _fit_linear(specification, data.sample, listener) if specification.wide.kind == "linear" else ()
@@ -215,15 +215,6 @@ def _pretrained(
     corpus, splits = read_splits(specification.data, specification.split, drop_without_label=True)
     texts = texts_beside(specification, corpus, splits)
     return pretrain(specification, texts, own, resume=resume and own.exists(), listener=listener.pretraining).encoder
-
-
-def _create(folder: Path) -> bool:
-    try:
-        created = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
-    return created
 
 
 def _remove_if_worthless(folder: Path) -> None:

@@ -1,9 +1,12 @@
 """Writing files so that a reader sees the old content or the new, never half of it."""
 
 import errno
+import lzma
 import os
 import stat
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,12 +25,39 @@ _REASONS = {
     errno.EISDIR: "the path is a folder, not a file; choose another path",
     errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
 }
+UNREADABLE_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    OSError,
+    ValueError,
+)
+"""What ``zipfile`` raises for a damaged or forged archive."""
 
 
 def output_error(path: Path, error: OSError) -> OutputError:
     """Return the error a user can act on for a failed write to ``path``."""
     reason = _REASONS.get(error.errno or 0, error.strerror or str(error))
     return OutputError(f"{path} cannot be written: {reason}.")
+
+
+def create_folder(folder: Path) -> bool:
+    """Create a folder, and those that it is in, where it is missing; return whether it was.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be created.
+    """
+    missing = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise output_error(folder, error) from error
+    return missing
 
 
 @contextmanager

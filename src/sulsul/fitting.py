@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from sulsul.ensemble import Ensemble
 from sulsul.errors import DataError, SpecificationError
@@ -125,11 +126,12 @@ def fit_linear_baselines(specification: RunSpecification, data: PreparedData) ->
 
 
 def fit_wide_part(
-    specification: RunSpecification, data: PreparedData, baselines: Sequence[LinearBaseline]
+    specification: RunSpecification, data: PreparedData, baselines: Sequence[LinearBaseline] | None = None
 ) -> LinearBaseline | None:
     """Fit what answers beside the networks, on the n-grams of the stronger baseline; None where none is asked for.
 
-    Where most training texts have several lines, first lines are features of their own.
+    Characters of mostly Korean texts are taken apart into letters. Where most training texts have several lines, first
+    lines are features of their own. The baselines are fitted where they are not given.
 
     Raises
     ------
@@ -141,15 +143,20 @@ def fit_wide_part(
     class_ids = data.train.encoded.class_ids
     assert class_ids is not None
     texts = data.texts("train")
+    unit = strongest(fit_linear_baselines(specification, data) if baselines is None else baselines).unit
     return fit_linear_part(
         texts,
         class_ids,
-        strongest(baselines).unit,
+        "jamo" if unit == "char" and _mostly_hangul(texts) else unit,
         n_classes=len(data.labels.classes),
         first_line=2 * int(texts.str.contains("\n", literal=True).sum()) > len(texts),
         weights=_text_weights(specification.training, data),
         seed=specification.training.seed,
     )
+
+
+def _mostly_hangul(texts: pl.Series) -> bool:
+    return 2 * int(texts.str.count_matches(r"\p{Hangul}").sum()) > int(texts.str.count_matches(r"\p{L}").sum())
 
 
 def _text_weights(settings: TrainingSettings, data: PreparedData) -> npt.NDArray[np.float64] | None:

@@ -15,7 +15,6 @@ from sulsul.ensemble import Ensemble
 from sulsul.errors import DataError, OutputError, UsageError
 from sulsul.evaluation.linear_pruning import prune_linear
 from sulsul.evaluation.result import Evaluation
-from sulsul.files import output_error
 from sulsul.fitting import calibrate
 from sulsul.judging import judge
 from sulsul.model.classifier import Classifier
@@ -109,10 +108,6 @@ def shrink_run(run: Path, output: Path, *, size_bytes: int | None = None, source
     bundle = Bundle.load(run)
     data = _data_of(bundle, source)
     small = shrink(bundle, data, size_bytes=size_bytes)
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(output, error) from error
     small.save(output)
     read_back = Bundle.load(output)
     return Shrunk(

@@ -1,20 +1,25 @@
 """A folder of files whose checksums stand in one of them, so that an altered file is noticed."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from safetensors import SafetensorError
 from safetensors import safe_open as open_safetensors
 
+from sulsul import __version__
 from sulsul.errors import BundleError
 from sulsul.files import read_bounded
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+_LARGEST_LISTING_BYTES = 64 * 2**20
 
 
 class FileEntry(BaseModel):
@@ -85,3 +90,46 @@ class VerifiedFolder:
                 return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         except (SafetensorError, OSError) as error:
             raise BundleError(f"{self.folder / name} is not a safetensors file: {error}.") from None
+
+
+def read_listing(path: Path, *, newest_schema: int, kind: str) -> dict[str, Any]:
+    """Return the JSON object that lists the files of a folder, of a schema that this version knows.
+
+    Parameters
+    ----------
+    path
+        The file.
+    newest_schema
+        The newest ``schema_version`` that can be read.
+    kind
+        What the folder would be, for messages.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError
+        If there is no such file.
+    BundleError
+        If it is unreadable, too large, no JSON object with a schema version, or of a newer schema.
+    """
+    try:
+        content = read_bounded(path, _LARGEST_LISTING_BYTES)
+        if content is None:
+            raise BundleError(
+                f"{path} is larger than {_LARGEST_LISTING_BYTES} bytes or no plain file: not that of {kind}."
+            )
+        values = json.loads(content)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except OSError as error:
+        raise BundleError(f"{path} cannot be read: {error.strerror}.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BundleError(f"{path} is not JSON: {error}.") from None
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if not isinstance(version, int):
+        raise BundleError(f"{path} has no schema_version: not that of {kind}.")
+    if version > newest_schema:
+        raise BundleError(
+            f"{path.parent} was written by sulsul {values.get('sulsul_version', '?')} ({kind}, schema {version}); this "
+            f"is {__version__} (schema {newest_schema}). Install a newer sulsul to read it."
+        )
+    return dict(values)

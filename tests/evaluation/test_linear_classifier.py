@@ -42,7 +42,7 @@ def test_decisions_are_those_of_the_fitted_pipeline(labels):
     np.testing.assert_allclose(model.classifier.logits(OTHERS), model.classifier.scale * expected, atol=1e-2)
 
 
-@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_round_trip_keeps_every_bit(unit):
     model = fit_linear_baseline(TEXTS, LABELS, unit).classifier
     description = LinearDescription.model_validate_json(model.description().model_dump_json())

@@ -33,7 +33,7 @@ ODD = [
 ]
 
 
-@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 @pytest.mark.parametrize("labels", [LABELS, LABELS % 2, np.eye(3)[LABELS]])
 def test_contributions_add_up_to_the_logits(unit, labels):
     model = fit_linear_baseline(TEXTS, labels, unit).classifier

@@ -1,5 +1,7 @@
 """N-gram features against scikit-learn's, which they must equal up to the order of columns."""
 
+from unicodedata import normalize
+
 import numpy as np
 import polars as pl
 import pytest
@@ -30,16 +32,19 @@ def reference(unit, longest, min_texts):
         return TfidfVectorizer(
             token_pattern=r"\w+|[^\w\s]", ngram_range=(1, longest), sublinear_tf=True, min_df=min_texts
         ).fit(TEXTS)
+    form = "NFD" if unit == "jamo" else "NFC"
     return TfidfVectorizer(
         analyzer="char",
-        preprocessor=lambda text: f" {' '.join(text.lower().split())} " if text.strip() else "",
+        preprocessor=lambda text: normalize(form, f" {' '.join(text.lower().split())} " if text.strip() else ""),
         ngram_range=(1, longest),
         sublinear_tf=True,
         min_df=min_texts,
     ).fit(TEXTS)
 
 
-@pytest.mark.parametrize(("unit", "longest"), [("word", 1), ("word", 2), ("char", 1), ("char", 4)])
+@pytest.mark.parametrize(
+    ("unit", "longest"), [("word", 1), ("word", 2), ("char", 1), ("char", 4), ("jamo", 1), ("jamo", 6)]
+)
 @pytest.mark.parametrize("min_texts", [1, 2])
 @pytest.mark.parametrize("block", [1, 40, 1_000_000])
 def test_similarities_equal_those_of_scikit_learn(unit, longest, min_texts, block, monkeypatch):
@@ -53,7 +58,7 @@ def test_similarities_equal_those_of_scikit_learn(unit, longest, min_texts, bloc
     assert ours == pytest.approx((theirs.transform(others) @ theirs.transform(TEXTS).T).toarray(), abs=1e-12)
 
 
-@pytest.mark.parametrize("unit", ["word", "char"])
+@pytest.mark.parametrize("unit", ["word", "char", "jamo"])
 def test_first_lines_have_features_of_their_own(unit):
     texts = ["good bus\nbad", "bad bus\ngood", "good bus bad", "bad\ngood bus\nbad", ""]
     plain, without = fit_tfidf(texts, unit, 2, min_texts=1)
@@ -86,7 +91,7 @@ def test_texts_without_any_ngram_are_rows_of_zeros():
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=8))
 def test_any_text_gives_rows_of_length_one_or_zero(texts):
-    for unit in ("word", "char"):
+    for unit in ("word", "char", "jamo"):
         _, matrix = fit_tfidf(texts, unit, 3, min_texts=1)
         norms = np.sqrt(np.asarray((matrix**2).sum(axis=1)).ravel())
         assert matrix.shape[0] == len(texts)

@@ -115,6 +115,9 @@ def test_bombs(tmp_path):
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", "[" * 100_000)
     refused(path, "not JSON")
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["model_config"] = "[" + " " * (17 << 20) + "]"
+    refused(tmp_path / "m.h5", "larger than")
 
     def huge(file):
         del file["layers/embedding/vars/0"]

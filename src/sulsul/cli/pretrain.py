@@ -32,7 +32,7 @@ def pretrain(
     """Learn an encoder from texts without labels, by predicting words in both directions, for `train`."""
     from rich.console import Console
 
-    from sulsul.pretraining import PretrainingListener, check_can_pretrain, check_folder, collect_texts, texts_of_files
+    from sulsul.pretraining import check_can_pretrain, check_folder, collect_texts, texts_of_files
     from sulsul.pretraining import pretrain as pretrain_encoder
     from sulsul.pretraining.progress import PretrainingProgress
     from sulsul.training.interruption import StopOnSignal
@@ -48,14 +48,7 @@ def pretrain(
             texts,
             output,
             resume=resume,
-            listener=PretrainingListener(
-                progress.on_texts,
-                progress.on_plan,
-                progress.on_step,
-                progress.on_look,
-                progress.stop,
-                stop_requested=stop,
-            ),
+            listener=progress.listener(stop),
         )
     _print_outcome(Console(), outcome, output)
 

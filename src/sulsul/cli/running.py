@@ -83,7 +83,6 @@ def _run_and_print(
     from rich.console import Console
 
     from sulsul.experiment import Listener, run_experiment
-    from sulsul.pretraining import PretrainingListener
     from sulsul.pretraining.progress import PretrainingProgress
     from sulsul.training.interruption import StopOnSignal
     from sulsul.training.progress import TrainingProgress
@@ -113,14 +112,7 @@ def _run_and_print(
                 on_member=progress.on_member,
                 on_baselines=lambda: progress_console.print("fitting the baselines …", style="dim"),
                 stop_requested=stop,
-                pretraining=PretrainingListener(
-                    pretraining.on_texts,
-                    pretraining.on_plan,
-                    pretraining.on_step,
-                    pretraining.on_look,
-                    pretraining.stop,
-                    stop_requested=stop,
-                ),
+                pretraining=pretraining.listener(stop),
             ),
         )
     _print_outcome(outcome.record, folder, progress_console, interrupted=outcome.interrupted)

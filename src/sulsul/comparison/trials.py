@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from sulsul.errors import BundleError, OutputError
-from sulsul.files import output_error, write_text_atomically
+from sulsul.files import create_folder, write_text_atomically
 
 Answers = tuple[int, ...] | tuple[tuple[int, ...], ...]
 _SUFFIX = ".trial.json"
@@ -87,10 +87,7 @@ class TrialStore:
         OutputError
             If it cannot be made.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise output_error(self.folder, error) from error
+        create_folder(self.folder)
 
     def path(self, name: str, key: dict[str, object]) -> Path:
         """Return the file of a trial: a readable name and the digest of everything it depends on."""

@@ -6,12 +6,10 @@ given; every other name is refused. Nothing of NumPy itself is called with value
 """
 
 import io
-import lzma
 import pickle
 import tokenize
 import warnings
 import zipfile
-import zlib
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -21,6 +19,7 @@ from numpy.lib import format as npy_format
 
 from sulsul.corpora.pickle_gate import refused_opcode
 from sulsul.errors import DataError
+from sulsul.files import UNREADABLE_ARCHIVE
 
 # An archive larger than this (unpacked) is refused: Keras's own IMDB archive is 60 MB unpacked.
 _LARGEST_BYTES = 2 << 30
@@ -155,15 +154,7 @@ def read_archive(path: Path) -> dict[str, Member]:
             members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
             _check_sizes(members, path)
             return {member.filename.removesuffix(".npy"): _read_member(archive, member, path) for member in members}
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        lzma.LZMAError,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-    ) as error:
+    except UNREADABLE_ARCHIVE as error:
         raise DataError(f"{path} is no readable .npz archive ({error}).") from error
 
 

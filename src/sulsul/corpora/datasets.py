@@ -21,7 +21,7 @@ from sulsul.cache import cache_folder
 from sulsul.corpora.delimited import DelimitedTable
 from sulsul.corpora.downloads import Progress, RemoteFile, download, sha256_of
 from sulsul.errors import DataError, DatasetError, UsageError
-from sulsul.files import output_error, replacing, write_text_atomically
+from sulsul.files import create_folder, output_error, replacing, write_text_atomically
 
 # Raised when a preparation changes, so that what older versions prepared is prepared anew.
 _PREPARATION = 1
@@ -75,10 +75,7 @@ def get_dataset(
     """
     dataset = named_dataset(name)
     folder = cache_folder(cache_dir) / name
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
+    create_folder(folder)
     with _locked(folder):
         if (ready := find_dataset(name, cache_dir)) is not None:
             return ready

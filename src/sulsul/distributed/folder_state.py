@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from sulsul.bundle import CONFIG_FILE
-from sulsul.files import is_leftover, write_atomically
+from sulsul.files import create_folder, is_leftover, write_atomically
 
 Files = Mapping[str, bytes]
 
@@ -24,7 +24,7 @@ def write_folder(folder: Path, files: Files) -> None:
     OutputError
         If one cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    create_folder(folder)
     for name in sorted(files, key=lambda name: name == CONFIG_FILE):  # it says that the others are complete
         path = folder / name
         if not (path.exists() and path.read_bytes() == files[name]):

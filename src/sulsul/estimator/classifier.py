@@ -33,7 +33,6 @@ from sulsul.fitting import (
     FittedEnsemble,
     build_classifier,
     fit_ensemble,
-    fit_linear_baselines,
     fit_wide_part,
     history_files,
 )
@@ -403,11 +402,10 @@ def _fit(
     listener = MembersListener()
     if progress is not None:
         listener = MembersListener(progress.on_member, progress.on_epoch, progress.on_batch)
-    linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
     return fit_ensemble(
         specification,
         data,
         lambda member: networks[member] if networks else build_classifier(specification, data, member=member),
-        wide=fit_wide_part(specification, data, linear),
+        wide=fit_wide_part(specification, data),
         listener=listener,
     )

@@ -24,9 +24,13 @@ from sulsul.evaluation.ngrams import Unit, fit_tfidf
 
 Texts = Sequence[str] | pl.Series
 
-LONGEST: dict[Unit, int] = {"word": 2, "char": 4}
+LONGEST: dict[Unit, int] = {"word": 2, "char": 4, "jamo": 5}
 MAJORITY_TITLE = "Majority class"
-TITLES: dict[Unit, str] = {"word": "TF-IDF words 1–2, linear", "char": "TF-IDF characters 1–4, linear"}
+TITLES: dict[Unit, str] = {
+    "word": "TF-IDF words 1–2, linear",
+    "char": "TF-IDF characters 1–4, linear",
+    "jamo": "TF-IDF Hangul letters 1–5, linear",
+}
 
 
 class BaselineScores(BaseModel):
@@ -104,7 +108,7 @@ def linear_baselines(
     n_classes
         Number of declared classes C.
     units
-        ``word``: 1-2-grams; ``char``: 1-4-grams.
+        ``word``: 1-2-grams; ``char``: 1-4-grams; ``jamo``: 1-5-grams.
     seed
         Seed of the folds and of the solver.
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from sulsul.evaluation.linear_classifier import LinearClassifier
 from sulsul.evaluation.metrics import FloatArray
-from sulsul.evaluation.ngrams import Unit, ngram_buckets, transform_tfidf
+from sulsul.evaluation.ngrams import Unit, letter_counts, ngram_buckets, transform_tfidf
 from sulsul.text.normalisation import normalise_with_origins
 
 Spans = list[tuple[int, int]]
@@ -75,12 +75,13 @@ def _symbol_shares(model: LinearClassifier, text: str, n_symbols: int) -> FloatA
 
 
 def _symbols(text: str, unit: Unit) -> Spans:
-    """Return the characters of a normalised text that each word or character was read from.
+    """Return the characters of a normalised text that each word, character or letter was read from.
 
     What is a word or white space is asked of the same regular expressions, one lower-case character at a time.
     """
     origins = [index for index, character in enumerate(text) for _ in character.lower()]
-    lowered = pl.Series(list("".join(character.lower() for character in text)), dtype=pl.String)
+    characters = [lower for character in text for lower in character.lower()]
+    lowered = pl.Series(characters, dtype=pl.String)
     is_space = lowered.str.contains(r"^\s$").to_list()
     if unit == "word":
         is_word = lowered.str.contains(r"^\w$").to_list()
@@ -92,11 +93,15 @@ def _symbols(text: str, unit: Unit) -> Spans:
     for index in (-1, 0):
         if runs and runs[index][0]:
             del runs[index]
+    n_symbols = np.ones(len(characters), np.int64)
+    if unit == "jamo":
+        n_symbols = letter_counts(np.array([ord(character) for character in characters], np.uint64))
     spans: Spans = []
     for flag, run in runs:
         if flag:
             spans.append((origins[run[0]], origins[run[-1]] + 1))
         else:
-            spans += [(origins[place], origins[place] + 1) for place in run]
+            for place in run:
+                spans += [(origins[place], origins[place] + 1)] * n_symbols[place]
     # A space is read before and behind every text that has anything else.
     return [(0, 0), *spans, (0, 0)] if spans else []

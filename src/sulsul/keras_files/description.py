@@ -1,29 +1,17 @@
 """The JSON in which a Keras file describes its model, taken out of the archive or the HDF5 file."""
 
 import json
-import lzma
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from sulsul.errors import BundleError
+from sulsul.files import UNREADABLE_ARCHIVE
 
 # Parsed, nested lists take some twenty times the memory of their text.
 _LARGEST_DESCRIPTION_BYTES = 16 << 20
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _ZIP = b"PK\x03\x04"
-UNREADABLE_ARCHIVE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-    NotImplementedError,
-    RuntimeError,
-    EOFError,
-    OSError,
-    ValueError,
-)
-"""What ``zipfile`` raises for a damaged or forged archive."""
 
 
 class Description(NamedTuple):
@@ -103,6 +91,8 @@ def _from_hdf5(path: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
 def _parsed(text: object, path: Path) -> dict[str, Any]:
     if not isinstance(text, str | bytes):
         raise BundleError(f"{path}: the description of the model is not text.")
+    if len(text) > _LARGEST_DESCRIPTION_BYTES:  # HDF5 tells the size of a text of any length only when it is read
+        raise BundleError(f"{path}: the description of the model is larger than {_LARGEST_DESCRIPTION_BYTES} bytes.")
     try:
         found = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sulsul.errors import BundleError, UsageError
-from sulsul.keras_files.description import UNREADABLE_ARCHIVE, Description
+from sulsul.files import UNREADABLE_ARCHIVE
+from sulsul.keras_files.description import Description
 from sulsul.keras_files.stack import StackedLayer
 
 if TYPE_CHECKING:

@@ -1,20 +1,17 @@
-"""Everything a pretraining needs to go on as if it had never stopped, in one safetensors file without pickle."""
+"""Everything a pretraining needs to go on as if it had never stopped, in one file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import safetensors
-import safetensors.torch
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, JsonValue
 from torch import Tensor
 
-from sulsul.errors import BundleError, TrainingError
-from sulsul.files import write_atomically
+from sulsul.errors import TrainingError
 from sulsul.pretraining.history import Look
 from sulsul.pretraining.schedule import Fall
+from sulsul.state_file import read_state, write_state
 
 _METADATA_KEY = "sulsul_pretraining"
 _GROUPS = ("model", "best")
@@ -56,13 +53,8 @@ class PretrainingState:
 
 def save_state(path: Path, state: PretrainingState) -> None:
     """Write a checkpoint in place of the old one, atomically; raises OutputError if it cannot be written."""
-    tensors = {
-        f"{group}.{name}": tensor.detach().contiguous()
-        for group in _GROUPS
-        for name, tensor in getattr(state, group).items()
-    }
-    metadata = {_METADATA_KEY: json.dumps(state.header.model_dump(), ensure_ascii=False)}
-    write_atomically(path, safetensors.torch.save(tensors, metadata))
+    groups = {group: getattr(state, group) for group in _GROUPS}
+    write_state(path, _METADATA_KEY, state.header, groups)
 
 
 def load_state(path: Path) -> PretrainingState:
@@ -73,19 +65,8 @@ def load_state(path: Path) -> PretrainingState:
     BundleError
         If the file is missing, damaged, or not the checkpoint of a pretraining.
     """
-    groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            for key in file.keys():  # noqa: SIM118 (not a mapping)
-                group, _, name = key.partition(".")
-                groups[group][name] = file.get_tensor(key)
-        header = Header.model_validate(json.loads(metadata[_METADATA_KEY]))
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (safetensors.SafetensorError, KeyError, ValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{path} is not the checkpoint of a pretraining ({reason}); pretrain anew.") from None
+    otherwise = "is not the checkpoint of a pretraining ({reason}); pretrain anew."
+    header, groups = read_state(path, _METADATA_KEY, Header, _GROUPS, otherwise=otherwise)
     return PretrainingState(header, **groups)
 
 

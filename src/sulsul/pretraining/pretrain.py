@@ -11,7 +11,7 @@ from sulsul.batching import EncodedCorpus
 from sulsul.batching.encoded_corpus import Rows
 from sulsul.encoder import ENCODER_FILE, Encoder, first_recurrent_layer, text_digests
 from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, SulsulError
-from sulsul.files import output_error, remove_leftovers
+from sulsul.files import create_folder, remove_leftovers
 from sulsul.model.classifier import Classifier
 from sulsul.pretraining.checkpoint import load_state
 from sulsul.pretraining.history import Look, looks_to_csv
@@ -115,7 +115,7 @@ def pretrain(
         identity=_identity(specification, texts),
         checkpoint_path=folder / CHECKPOINT_NAME,
     )
-    created = _create(folder)
+    created = create_folder(folder)
     try:
         stopped = _run(run, specification, folder, resume=resume, listener=listener)
     except SulsulError:
@@ -270,12 +270,3 @@ def _provenance(
         "pretraining": settings,
         "seed": specification.training.seed,
     }
-
-
-def _create(folder: Path) -> bool:
-    try:
-        created = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise output_error(folder, error) from error
-    return created

@@ -1,6 +1,7 @@
 """How a pretraining is going: a live line on a terminal, and a line for every look at the held-out texts."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -8,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from sulsul.pretraining.history import Look
-from sulsul.pretraining.pretrain import PretrainingPlan
+from sulsul.pretraining.pretrain import PretrainingListener, PretrainingPlan
 from sulsul.pretraining.run import StepReport
 from sulsul.pretraining.texts import PretrainingTexts
 
@@ -20,7 +21,7 @@ _FEW_TOKENS = 500_000
 class PretrainingProgress:
     """Prints what is read, a line per look and, on a terminal, a live bar.
 
-    A context manager; pass its methods to :class:`sulsul.pretraining.PretrainingListener`.
+    A context manager; :meth:`listener` is what :func:`sulsul.pretraining.pretrain` takes.
 
     Parameters
     ----------
@@ -42,6 +43,12 @@ class PretrainingProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+    def listener(self, stop_requested: Callable[[], bool]) -> PretrainingListener:
+        """Return a listener that shows everything here."""
+        return PretrainingListener(
+            self.on_texts, self.on_plan, self.on_step, self.on_look, self.stop, stop_requested=stop_requested
+        )
 
     def stop(self) -> None:
         """Take the live line away."""

@@ -1,28 +1,24 @@
 """Everything a run needs to go on as if it had never stopped, in one file.
 
-A checkpoint is a single safetensors file whose header carries the JSON of :class:`CheckpointHeader`: one file is
-replaced by one rename, so that a reader sees the old state or the new one, whole. It holds the last state and the best
-weights so far. There is no pickle in it.
+A checkpoint is a :mod:`sulsul.state_file` whose header is a :class:`CheckpointHeader`; it holds the last state and the
+best weights so far.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import safetensors
-import safetensors.torch
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from sulsul.batching import EncodedCorpus
 from sulsul.batching.mapped import blocks_of
-from sulsul.errors import BundleError, TrainingError
-from sulsul.files import write_atomically
+from sulsul.errors import TrainingError
+from sulsul.state_file import read_state, write_state
 from sulsul.training.early_stopping import StoppingState
 from sulsul.training.history import EpochRecord
 from sulsul.training.schedule import PlateauState
@@ -111,16 +107,8 @@ def save_checkpoint(path: Path, state: TrainingState) -> None:
     OutputError
         If it cannot be written; the old checkpoint is untouched.
     """
-    groups: dict[str, Mapping[str, Tensor]] = {group: getattr(state, group) for group in _GROUPS}
-    tensors = {
-        f"{group}.{name}": tensor.detach().contiguous()
-        for group, named in groups.items()
-        for name, tensor in named.items()
-    }
-    # json, not pydantic's writer: it keeps every float to the bit, infinities included.
-    metadata = {_METADATA_KEY: json.dumps(state.header.model_dump(), ensure_ascii=False)}
-    content = safetensors.torch.save(tensors, metadata)
-    write_atomically(path, content)
+    groups = {group: getattr(state, group) for group in _GROUPS}
+    write_state(path, _METADATA_KEY, state.header, groups)
 
 
 def load_checkpoint(path: Path) -> TrainingState:
@@ -131,19 +119,8 @@ def load_checkpoint(path: Path) -> TrainingState:
     BundleError
         If the file is missing, damaged, or not a checkpoint of this version.
     """
-    groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
-    try:
-        with safetensors.safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            for key in file.keys():  # noqa: SIM118 (not a mapping)
-                group, _, name = key.partition(".")
-                groups[group][name] = file.get_tensor(key)
-        header = CheckpointHeader.model_validate(json.loads(metadata[_METADATA_KEY]))
-    except OSError as error:
-        raise BundleError(f"{path} cannot be read: {error.strerror or error}.") from None
-    except (safetensors.SafetensorError, KeyError, ValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise BundleError(f"{path} is not a checkpoint that this version can read ({reason}); train anew.") from None
+    otherwise = "is not a checkpoint that this version can read ({reason}); train anew."
+    header, groups = read_state(path, _METADATA_KEY, CheckpointHeader, _GROUPS, otherwise=otherwise)
     return TrainingState(header, **groups)
 
 

@@ -14,7 +14,7 @@ from sulsul.doctor.labels.folds import grouped_folds
 from sulsul.evaluation.baselines import LinearBaseline, fit_linear_baseline
 from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.evaluation.ngrams import Unit
-from sulsul.fitting import build_classifier, fit_ensemble, fit_linear_baselines, fit_wide_part, strongest
+from sulsul.fitting import build_classifier, fit_ensemble, fit_wide_part, strongest
 from sulsul.preparation import prepare_splits
 from sulsul.specification import RunSpecification
 from sulsul.text import LabelEncoder
@@ -107,12 +107,11 @@ def trained_without(
     """Return the probabilities (B, C) of the test rows by what a specification trains on the others."""
     data = prepare_splits(corpus, splits, specification, labels=labels)
     specification, _ = settle(specification, data.facts)
-    linear = fit_linear_baselines(specification, data) if specification.wide.kind == "linear" else ()
     fitted = fit_ensemble(
         specification,
         data,
         lambda member: build_classifier(specification, data, member=member),
-        wide=fit_wide_part(specification, data, linear),
+        wide=fit_wide_part(specification, data),
         listener=listener,
     )
     ensemble = fitted.ensemble
