@@ -74,7 +74,8 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
         command, stderr=subprocess.PIPE, encoding="utf-8", env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     deadline = time.monotonic() + 60
-    while not list((folder / "trials").glob("*.checkpoint")) and time.monotonic() < deadline:
+    while not list((folder / "trials").glob("*.unfinished/checkpoint.safetensors")):
+        assert time.monotonic() < deadline
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)

@@ -5,7 +5,7 @@ import gzip
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from sulsul.corpora import Corpus, DataSettings, iter_texts, read_corpus
@@ -158,6 +158,7 @@ CELLS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\u
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(rows=[("\t\n", "x")], tsv=True)
 @given(rows=st.lists(st.tuples(CELLS, st.sampled_from(["x", "y"])), min_size=1, max_size=8), tsv=st.booleans())
 def test_whatever_the_csv_module_writes_is_read_back(tmp_path: Path, rows: list[tuple[str, str]], tsv: bool) -> None:
     import unicodedata

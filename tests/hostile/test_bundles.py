@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from tests.cli.test_commands import run
 
-import sulsul.bundle
 import sulsul.verified_folder
 from sulsul.bundle import Bundle
 from sulsul.errors import BundleError
@@ -44,14 +43,13 @@ def test_names_that_lead_out_of_the_folder_are_not_followed(
     files = json.loads((folder / "config.json").read_bytes())["files"]
     edit_config(folder, files=files | {name: files["tokenizer.json"]})
     read: list[Path] = []
-    read_bounded = sulsul.bundle.read_bounded
+    read_bounded = sulsul.verified_folder.read_bounded
 
     def recorded(path: Path, most_bytes: int) -> bytes | None:
         read.append(path)
         return read_bounded(path, most_bytes)
 
-    for module in (sulsul.bundle, sulsul.verified_folder):
-        monkeypatch.setattr(module, "read_bounded", recorded)
+    monkeypatch.setattr(sulsul.verified_folder, "read_bounded", recorded)
     bundle = Bundle.load(folder)
     assert sorted(path.name for path in read) == sorted(FILES)
     assert {path.parent for path in read} == {folder}

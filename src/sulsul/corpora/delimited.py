@@ -27,7 +27,7 @@ class DelimitedTable(Table):
     """A CSV or TSV file on this machine, with a header.
 
     CSV is read by RFC 4180. In TSV quotes are often nothing but characters: where reading them as quotes breaks rows
-    or joins lines, and reading them as text gives every line the header's number of fields, they are text
+    or joins lines, and reading them as text gives every line the fields of a header without quotes, they are text
     (``quoting`` is False).
 
     Parameters

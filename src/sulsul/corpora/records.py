@@ -100,6 +100,8 @@ def _count(layout: Layout, reader: _Reader, limit: int | None, progress: list[in
     row, line = 0, 0
     blank: list[int] = []
     for row, fields in enumerate(itertools.islice(reader, None if limit is None else limit + 1)):
+        if not row and not layout.quoting and tuple(fields) != layout.header:
+            raise DataError(f"{layout.path}: the quotes of its header are not part of the names.")
         if len(fields) != width and row:
             if fields:
                 raise _ragged(layout, row, line + 1, fields)
