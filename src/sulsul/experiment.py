@@ -2,20 +2,21 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from sulsul.batching import EncodedCorpus
 from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
 from sulsul.choices import settle
-from sulsul.corpora import read_splits
+from sulsul.corpora import Splits, read_splits
 from sulsul.doctor import check_after, check_before, findings_of_run
 from sulsul.encoder import ENCODER_FILE, Encoder
 from sulsul.ensemble import Ensemble
-from sulsul.errors import InterruptedRunError, OutputError, SpecificationError, SulsulError
+from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
 from sulsul.evaluation.significance import PairedComparison
 from sulsul.files import create_folder, is_leftover, remove_leftovers, write_text_atomically
@@ -122,6 +123,7 @@ def run_experiment(
     check_folder(folder, resume=resume)
     encoder = _pretrained(specification, folder, resume=resume, listener=listener, workers=workers)
     data = prepare_run(specification, cache=cache, report=listener.on_stage, encoder=encoder)
+    data = _with_unlabelled(specification, data, listener)
     specification, chosen = settle(specification, data.facts)
     classifier = build_classifier(specification, data)
     listener.on_prepared(data, classifier)
@@ -201,7 +203,7 @@ def _pretrained(
     specification: RunSpecification, folder: Path, *, resume: bool, listener: Listener, workers: Workers | None
 ) -> Encoder | None:
     """Return the encoder made of the run's own training texts and those without labels, if the run asks for one."""
-    if not specification.pretraining.unlabelled:
+    if not specification.pretraining.makes_encoder:
         return None
     if workers is not None:
         raise SpecificationError(
@@ -215,6 +217,32 @@ def _pretrained(
     corpus, splits = read_splits(specification.data, specification.split, drop_without_label=True)
     texts = texts_beside(specification, corpus, splits)
     return pretrain(specification, texts, own, resume=resume and own.exists(), listener=listener.pretraining).encoder
+
+
+def _with_unlabelled(specification: RunSpecification, data: RunData, listener: Listener) -> RunData:
+    """Return the data with the texts that virtual adversarial training reads, if the run asks for any.
+
+    Raises
+    ------
+    DataError
+        If a file cannot be read, or every text in it is one to train or to judge on.
+    """
+    if not (specification.training.virtual_adversarial and specification.pretraining.unlabelled):
+        return data
+    assert isinstance(data, PreparedData)  # nothing that asks for unlabelled texts is streamed
+    rows = {name: split.rows for name, split in data.splits.items()}
+    none = np.zeros(0, np.int64)
+    splits = Splits(rows["train"], rows.get("validation", none), rows.get("test", none), data.split_note)
+    found = texts_beside(specification, data.corpus, splits)
+    texts = found.texts.slice(found.sources[0][1])  # the labelled ones come first, and are in every step anyway
+    if not len(texts):
+        raise DataError(
+            "pretraining.unlabelled: no text is left that the run does not train or judge on; name other files, or "
+            "none."
+        )
+    listener.on_stage(f"virtual adversarial training also reads {len(texts):,} texts without labels")
+    encoded = data.tokenizer.encode_with_lengths(texts)
+    return replace(data, unlabelled=EncodedCorpus(encoded.token_ids, encoded.offsets, types=encoded.types))
 
 
 def _remove_if_worthless(folder: Path) -> None:
@@ -376,6 +404,7 @@ def provenance(data: RunData) -> dict[str, Any]:
         "rows": {name: len(split.rows) for name, split in data.splits.items()},
         "training_class_counts": np.atleast_1d(_class_counts(data)).tolist(),
         **({} if data.encoder is None else {"encoder": dict(data.encoder.provenance)}),
+        **({} if data.unlabelled is None else {"unlabelled_texts": len(data.unlabelled)}),
     }
 
 

@@ -75,7 +75,8 @@ def fit_ensemble(
     Raises
     ------
     SpecificationError
-        If a threshold is asked for and there is no validation split to find it on.
+        If a threshold is asked for and there is no validation split to find it on, or unlabelled texts and they were
+        not read.
     SulsulError
         As training does.
     """
@@ -84,6 +85,11 @@ def fit_ensemble(
         raise SpecificationError(
             "calibration.abstain_precision needs validation texts, on which its threshold is found; "
             "set split.validation, or name them with --validation."
+        )
+    if specification.pretraining.unlabelled and specification.training.virtual_adversarial and data.unlabelled is None:
+        raise SpecificationError(
+            "pretraining.unlabelled: only `sulsul train` reads texts without labels for training.virtual_adversarial; "
+            "leave them out, and it reads the labelled ones."
         )
     members = train_members(
         build,
@@ -96,6 +102,7 @@ def fit_ensemble(
         folder=folder,
         resume=resume,
         workers=workers,
+        unlabelled=data.unlabelled,
     )
     ensemble = Ensemble(
         tuple(member.classifier for member in members),

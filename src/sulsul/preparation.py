@@ -47,7 +47,8 @@ class PreparedData:
     """Everything a run trains on and is judged by; only ``train`` was used to fit anything.
 
     ``splits`` holds the splits that have texts; ``split_note`` says in words how they were made. With an ``encoder``
-    the tokenizer is its own, and every network starts from its weights.
+    the tokenizer is its own, and every network starts from its weights. ``unlabelled`` are texts for virtual
+    adversarial training, encoded alike.
     """
 
     corpus: Corpus
@@ -56,6 +57,7 @@ class PreparedData:
     splits: dict[Split, PreparedSplit]
     split_note: str
     encoder: Encoder | None = None
+    unlabelled: EncodedCorpus | None = None
 
     @property
     def train(self) -> PreparedSplit:
@@ -100,7 +102,7 @@ def prepare(specification: RunSpecification, *, encoder: Encoder | None = None) 
     specification
         The run. Rows without a label are refused, unless texts without labels are asked for: then they are left out.
     encoder
-        The one just pretrained on what ``pretraining.unlabelled`` names.
+        The one just pretrained on what ``pretraining.unlabelled`` names, if it is to be.
 
     Raises
     ------
@@ -152,7 +154,7 @@ def prepare_splits(
 
 
 def _encoder(specification: RunSpecification) -> Encoder | None:
-    if specification.pretraining.unlabelled:
+    if specification.pretraining.makes_encoder:
         raise SpecificationError(
             "pretraining.unlabelled: only `sulsul train` pretrains on the way; run `sulsul pretrain` first and set "
             "pretraining.encoder to its folder."

@@ -1,23 +1,25 @@
-"""What can be chosen about learning an encoder from texts without labels."""
+"""What can be chosen about texts without labels, and about learning an encoder from them."""
 
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class PretrainingSettings(BaseModel):
     """Where a pretrained encoder comes from, and how one is made.
 
-    With ``encoder`` a run starts from a pretrained one, with ``unlabelled`` it makes one first; everything else
-    describes the making. Seed, threads and clipping are those of ``training``.
+    With ``encoder`` a run starts from a pretrained one, with ``unlabelled`` alone it makes one first, unless
+    ``transfer`` is "none"; everything else describes the making. Seed, threads and clipping are those of ``training``.
+    The unlabelled texts serve ``training.virtual_adversarial`` too.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     encoder: str | None = Field(default=None, description="Folder of a pretrained encoder to start from")
-    transfer: Literal["all", "table"] = Field(
+    transfer: Literal["all", "table", "none"] = Field(
         default="all",
-        description="What a network takes from its encoder: table and recurrent layer, or the table alone",
+        description="What a network takes from its encoder: table and recurrent layer, or the table alone; none makes "
+        "no encoder of the unlabelled texts",
     )
     unlabelled: tuple[str, ...] = Field(
         default=(), description="Files of texts to pretrain on first, with the training texts and rows without a label"
@@ -40,13 +42,23 @@ class PretrainingSettings(BaseModel):
     )
     held_out: float = Field(default=0.01, gt=0.0, lt=1.0, description="Share of the texts to measure perplexity on")
 
+    @field_validator("transfer", mode="before")
+    @classmethod
+    def _none_is_a_word(cls, value: object) -> object:
+        return "none" if value is None else value  # `--set` reads none as no value
+
     @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.encoder is not None and self.unlabelled:
-            raise ValueError("encoder and unlabelled exclude each other: start from an encoder, or make one first")
+    def _takes_something(self) -> Self:
+        if self.encoder is not None and self.transfer == "none":
+            raise ValueError("transfer=none takes nothing from an encoder: leave encoder out, or take 'all' or 'table'")
         return self
 
     @property
     def is_used(self) -> bool:
-        """Whether a run starts from a pretrained encoder."""
+        """Whether a run uses texts without labels, or an encoder made of them."""
         return self.encoder is not None or bool(self.unlabelled)
+
+    @property
+    def makes_encoder(self) -> bool:
+        """Whether a run makes an encoder first."""
+        return bool(self.unlabelled) and self.encoder is None and self.transfer != "none"

@@ -85,6 +85,21 @@ class RunSpecification(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _unlabelled_texts_serve(self) -> Self:
+        asked = self.pretraining
+        if not asked.unlabelled or asked.makes_encoder or self.training.virtual_adversarial:
+            return self
+        if asked.encoder is not None:
+            raise ValueError(
+                "pretraining: encoder and unlabelled exclude each other: start from an encoder, or make one first; "
+                "both together are for training.virtual_adversarial, which reads the texts as well"
+            )
+        raise ValueError(
+            "pretraining.unlabelled serves nothing with transfer=none: set training.virtual_adversarial, such as 0.05, "
+            "or leave transfer out to pretrain on the texts"
+        )
+
     @classmethod
     def parse(cls, values: Mapping[str, Any], *, where: str) -> Self:
         """Validate ``values``.

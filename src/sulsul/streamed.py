@@ -86,6 +86,11 @@ class StreamedData:
         return TrainingFacts(n_texts=len(encoded), n_classes=len(self.labels.classes), n_tokens=len(encoded.token_ids))
 
     @property
+    def unlabelled(self) -> None:
+        """Texts for virtual adversarial training: none, since those are read into memory."""
+        return
+
+    @property
     def has_linear_part(self) -> bool:
         """Whether a part of the answer reads the texts themselves."""
         return self.specification.wide.kind == "linear"

@@ -2,7 +2,8 @@
 
 from sulsul.batching.collate import PackedArrays, collate
 from sulsul.batching.encoded_corpus import EncodedCorpus
+from sulsul.batching.joining import join_texts
 from sulsul.batching.parts import BatchPart, part_of_batch
 from sulsul.batching.sampler import BatchSampler
 
-__all__ = ["BatchPart", "BatchSampler", "EncodedCorpus", "PackedArrays", "collate", "part_of_batch"]
+__all__ = ["BatchPart", "BatchSampler", "EncodedCorpus", "PackedArrays", "collate", "join_texts", "part_of_batch"]

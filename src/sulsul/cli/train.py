@@ -43,7 +43,10 @@ def train(
     ] = None,
     unlabelled: Annotated[
         list[str] | None,
-        typer.Option(metavar="FILE", help="Pretrain first, on these texts too. May be repeated, and be DATA itself."),
+        typer.Option(
+            metavar="FILE",
+            help="Texts without labels, to pretrain on first. May be repeated, and be DATA itself.",
+        ),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the interrupted run in RUN.")] = False,
     cache: Annotated[

@@ -30,26 +30,35 @@ class AdversarialStep(TorchStep):
         self._size = settings.adversarial
 
     def _differentiate(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> StepOutcome:
+        outcome, total = self._supervised(corpus, rows, batch)
+        if np.isfinite(outcome.loss):
+            self._backward(total)
+        return outcome
+
+    def _supervised(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> tuple[StepOutcome, Tensor]:
+        """Return what is told of the step, and the loss (), with the perturbation if it has a size, to minimise."""
         if corpus.class_ids is None:
             raise ValueError("the texts to train on have no labels")
         class_ids = corpus.class_ids[rows]
         targets = targets_tensor(class_ids)
         weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
         embedded, batch = self._classifier.embed(batch)
+        if not embedded.requires_grad:  # a table that is not trained
+            embedded.requires_grad_()
         logits = self._classifier.forward_from_inputs(embedded, batch)
         loss = self._objective(logits, targets, weights)
-        value = loss.item()
-        if np.isfinite(value):
-            for parameter in self._parameters:
-                parameter.grad = None
-            total = loss
-            if embedded.shape[0] and embedded.requires_grad:
-                (gradient,) = torch.autograd.grad(loss, embedded, retain_graph=True)
-                moved = embedded + adversarial_direction(gradient, embedded.detach(), batch) * self._size
-                perturbed = self._objective(self._classifier.forward_from_inputs(moved, batch), targets, weights)
-                total = (loss + perturbed) / 2
-            torch.autograd.backward(total)
-        return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
+        outcome = StepOutcome(loss.item(), count_correct(logits.detach().numpy(), class_ids))
+        if self._size == 0 or not np.isfinite(outcome.loss) or not embedded.shape[0]:
+            return outcome, loss
+        (gradient,) = torch.autograd.grad(loss, embedded, retain_graph=True)
+        moved = embedded + adversarial_direction(gradient, embedded.detach(), batch) * self._size
+        perturbed = self._objective(self._classifier.forward_from_inputs(moved, batch), targets, weights)
+        return outcome, (loss + perturbed) / 2
+
+    def _backward(self, total: Tensor) -> None:
+        for parameter in self._parameters:
+            parameter.grad = None
+        torch.autograd.backward(total)
 
 
 def adversarial_direction(gradient: Tensor, embedded: Tensor, batch: PackedBatch) -> Tensor:

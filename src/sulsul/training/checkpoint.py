@@ -192,6 +192,13 @@ def corpora_fingerprint(*corpora: EncodedCorpus | None) -> str:
     return digest.hexdigest()
 
 
+def run_fingerprint(
+    train: EncodedCorpus, validation: EncodedCorpus | None, unlabelled: EncodedCorpus | None = None
+) -> str:
+    """Return the SHA-256 over everything that a run reads."""
+    return corpora_fingerprint(train, validation, *(() if unlabelled is None else (unlabelled,)))
+
+
 def _arrays_of(corpus: EncodedCorpus) -> tuple[np.ndarray[Any, Any] | None, ...]:
     types = (None, None) if corpus.types is None else (corpus.types.offsets, corpus.types.part_ids)
     return corpus.token_ids, corpus.offsets, corpus.class_ids, corpus.sample_weights, *types

@@ -49,6 +49,7 @@ def train_classifier(
     resume_from: TrainingState | None = None,
     step_runner: StepRunner | None = None,
     workers: Workers | None = None,
+    unlabelled: EncodedCorpus | None = None,
 ) -> TrainingResult:
     """Train a classifier in place.
 
@@ -88,6 +89,8 @@ def train_classifier(
     workers
         The processes that train the network together, each on its part of every batch. All call this function with the
         same arguments, but the first alone writes checkpoints; all end with the same weights.
+    unlabelled
+        Encoded texts without labels, for ``settings.virtual_adversarial``.
 
     Returns
     -------
@@ -103,7 +106,8 @@ def train_classifier(
     KernelError
         If the settings ask for the native backend and it cannot run the classifier.
     SpecificationError
-        If class weights or warm-up do not fit the data, or batch normalisation is to be trained by several workers.
+        If class weights or warm-up do not fit the data, batch normalisation is to be trained by several workers, or
+        adversarial training or unlabelled texts are asked for where they cannot be.
     DataError
         If a token id is outside the classifier's vocabulary.
     OutputError
@@ -119,6 +123,7 @@ def train_classifier(
             classes=tuple(classes),
             step_runner=step_runner,
             workers=workers,
+            unlabelled=unlabelled,
             checkpoint_path=checkpoint_path,
             checkpoint_interval_s=checkpoint_interval_s,
         )

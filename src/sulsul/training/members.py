@@ -18,8 +18,8 @@ from sulsul.training.checkpoint import (
     RunIdentity,
     TrainingState,
     check_same_run,
-    corpora_fingerprint,
     load_checkpoint,
+    run_fingerprint,
 )
 from sulsul.training.history import EpochRecord
 from sulsul.training.loop import train_classifier
@@ -67,6 +67,7 @@ def train_members(
     folder: Path | None = None,
     resume: bool = False,
     workers: Workers | None = None,
+    unlabelled: EncodedCorpus | None = None,
 ) -> list[TrainedMember]:
     """Train ``n_members`` networks; member i has the seed ``settings.seed + i``.
 
@@ -77,7 +78,7 @@ def train_members(
     ----------
     build
         Returns the network of a member with its initial weights.
-    train, validation, classes
+    train, validation, classes, unlabelled
         As for :func:`sulsul.training.train_classifier`.
     listener
         Called while training goes on.
@@ -103,7 +104,7 @@ def train_members(
         As :func:`sulsul.training.train_classifier` does.
     """
     keeps_members = folder is not None and n_members > 1
-    fingerprint = corpora_fingerprint(train, validation) if keeps_members else ""
+    fingerprint = run_fingerprint(train, validation, unlabelled) if keeps_members else ""
     identity = RunIdentity(settings=settings, classes=tuple(classes), data_fingerprint=fingerprint)
     members: list[TrainedMember] = []
     if workers is not None and resume and folder is not None:
@@ -130,6 +131,7 @@ def train_members(
             checkpoint_path=None if folder is None else folder / CHECKPOINT_NAME,
             resume_from=_checkpoint_of(folder, own, first=index == 0) if resume and folder is not None else None,
             workers=workers,
+            unlabelled=unlabelled,
         )
         if result.history or not members:
             members.append(TrainedMember(classifier, result))

@@ -20,7 +20,7 @@ from sulsul.training.checkpoint import (
     TrainingState,
     check_same_network,
     check_same_run,
-    corpora_fingerprint,
+    run_fingerprint,
     save_checkpoint,
 )
 from sulsul.training.checks import check_loss
@@ -85,6 +85,7 @@ class Run:
         classes: tuple[str, ...],
         step_runner: StepRunner | None,
         workers: Workers | None = None,
+        unlabelled: EncodedCorpus | None = None,
         checkpoint_path: Path | None,
         checkpoint_interval_s: float,
     ) -> None:
@@ -92,6 +93,7 @@ class Run:
         self.classifier = classifier
         self.train = train
         self.validation = validation
+        self.unlabelled = unlabelled
         self.settings = settings
         self.sampler = BatchSampler(
             train.lengths, settings.batch_size, seed=settings.seed, bucket=settings.bucket, shuffle=True
@@ -100,7 +102,7 @@ class Run:
         n_steps = settings.epochs * len(self.sampler)
         self.schedule = Schedule(settings, n_steps=n_steps, maximise=self.stopping.maximise)
         weights = class_weights(settings, train.class_ids, classes)
-        self.step_runner = step_runner or choose_step_runner(classifier, settings, weights, workers)
+        self.step_runner = step_runner or choose_step_runner(classifier, settings, weights, workers, unlabelled)
         self.workers = workers
         self.epoch, self.batch, self.step = 1, 0, 0
         self.history: list[EpochRecord] = []
@@ -270,7 +272,7 @@ class Run:
 
     @cached_property
     def _data_fingerprint(self) -> str:
-        return corpora_fingerprint(self.train, self.validation)
+        return run_fingerprint(self.train, self.validation, self.unlabelled)
 
     def _tick(self) -> float:
         """Return the seconds since the last call."""

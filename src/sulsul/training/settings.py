@@ -37,6 +37,12 @@ class TrainingSettings(BaseModel):
         description="Also train on embedded tokens moved against the network by this share of their norm, such as "
         "0.05; through torch, at two and a half times its cost",
     )
+    virtual_adversarial: float = Field(
+        default=0.0,
+        ge=0.0,
+        description="Also hold the answers still where embedded tokens, of unlabelled texts too, move by this share of "
+        "their norm; through torch, at four times its cost, with unlabelled texts seven",
+    )
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="None: all cores, or OMP_NUM_THREADS")
