@@ -1,9 +1,11 @@
-"""What pretraining on unlabelled texts is worth: accuracy on held-out texts with few and many labels, with and without.
+"""What unlabelled texts are worth: accuracy on held-out texts with few and many labels, with and without.
 
 A share of the labelled texts is taken away to judge; nothing is pretrained, fitted or chosen on it. Of the others so
-many are kept with their labels as ``--labels`` says; all of them, without labels, and the unlabelled files are
-pretrained on. Whatever was finished before is not done again, and an interrupted part goes on, so the command may be
-stopped and repeated. Usage:
+many are kept with their labels as ``--labels`` says; all of them, without labels, and the unlabelled files are what an
+encoder is pretrained on (start ``pretrained``) or virtual adversarial training reads (``virtual``); ``adversarial`` is
+of the labelled texts alone, and ``scratch`` neither. ``FOLDER/training-part.parquet`` is for trials before the texts
+that judge are looked at: name it as ``--data`` of another folder. Whatever was finished before is not done again, and
+an interrupted part goes on, so the command may be stopped and repeated. Usage:
 
     python benchmarks/pretraining.py FOLDER --data imdb-train.parquet --unlabelled imdb-unlabelled.parquet \
         --labels 1000,5000,20000 --minutes 75 --set model.units=256 --set model.input.size=128
@@ -24,13 +26,13 @@ from sulsul.corpora import Corpus, DataSettings, SplitSettings, read_corpus, spl
 from sulsul.encoder import ENCODER_FILE, Encoder
 from sulsul.experiment import Listener, run_experiment
 from sulsul.files import write_text_atomically
-from sulsul.pretraining import collect_texts, pretrain, texts_of_files
+from sulsul.pretraining import PretrainingTexts, collect_texts, pretrain, texts_of_files
 from sulsul.pretraining.progress import PretrainingProgress
 from sulsul.recipes import load_recipe
 from sulsul.specification import RunSpecification
 from sulsul.training.interruption import StopOnSignal
 
-SCRATCH, PRETRAINED = "scratch", "pretrained"
+SCRATCH, PRETRAINED, ADVERSARIAL, VIRTUAL = "scratch", "pretrained", "adversarial", "virtual"
 
 
 def main() -> None:
@@ -47,16 +49,18 @@ def main() -> None:
     write_table(corpus, splits.validation, folder / "judged.parquet")
     overrides = ["split.test=0", *options.settings]
     base = load_recipe("default").with_overrides(overrides)
+    write_table(corpus, splits.train, folder / "training-part.parquet")
+    texts = collect_all(corpus, splits.train, splits.validation, options)
+    write_some(texts.texts, options.most_unlabelled, options.split_seed, folder / "unlabelled.parquet")
     with StopOnSignal() as stop:
-        if not (folder / "encoder" / ENCODER_FILE).exists():
-            make_encoder(base, corpus, splits.train, splits.validation, options, stop)
+        if PRETRAINED in options.starts and not (folder / "encoder" / ENCODER_FILE).exists():
+            make_encoder(base, texts, options, stop)
         for n_labels in options.labels:
             table = folder / f"train-{n_labels}.parquet"
             write_table(corpus, some_rows(corpus, splits.train, n_labels, options.split_seed), table)
             for seed in options.seeds:
                 for start in options.starts:
-                    tune = options.settings_pretrained if start == PRETRAINED else []
-                    specification = base.with_overrides([f"training.seed={seed}", *tune])
+                    specification = base.with_overrides([f"training.seed={seed}", *settings_of(start, options)])
                     train_once(specification, folder, table, n_labels, start, stop, tag=options.tag)
     print_table(folder)
 
@@ -74,15 +78,29 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--split-seed", type=int, default=42)
     parser.add_argument("--seeds", type=lambda text: [int(n) for n in text.split(",")], default=[0])
     parser.add_argument("--starts", type=_words, default=[SCRATCH, PRETRAINED])
+    parser.add_argument("--size", type=float, default=0.05, help="of the perturbations, as a share of the norm")
+    parser.add_argument("--most-unlabelled", type=int, default=20_000, help="texts for virtual adversarial training")
     parser.add_argument("--minutes", type=float, help="time limit of pretraining")
     parser.add_argument("--set", dest="settings", action="append", default=[])
     parser.add_argument("--set-pretrained", dest="settings_pretrained", action="append", default=[])
-    parser.add_argument("--tag", default="", help="name of a variant of training from the encoder")
+    parser.add_argument("--tag", default="", help="name of a variant of all starts but scratch")
     return parser.parse_args()
 
 
 def _words(text: str) -> list[str]:
     return [word for word in text.split(",") if word]
+
+
+def settings_of(start: str, options: argparse.Namespace) -> list[str]:
+    """Return what sets a start apart from the one from scratch."""
+    match start:
+        case "pretrained":
+            return list(options.settings_pretrained)
+        case "adversarial":
+            return [f"training.adversarial={options.size}"]
+        case "virtual":
+            return [f"training.virtual_adversarial={options.size}"]
+    return []
 
 
 def write_table(corpus: Corpus, rows: npt.NDArray[np.int64], path: Path) -> None:
@@ -102,21 +120,27 @@ def some_rows(corpus: Corpus, rows: npt.NDArray[np.int64], n: int, seed: int) ->
     return rows[part.validation]
 
 
+def collect_all(
+    corpus: Corpus, train: npt.NDArray[np.int64], judged: npt.NDArray[np.int64], options: argparse.Namespace
+) -> PretrainingTexts:
+    """Return every text but those that judge."""
+    files = texts_of_files(options.unlabelled, DataSettings(text=tuple(options.text)))
+    kept_back = corpus.select(judged).texts
+    return collect_texts([("the training part", corpus.select(train).texts), *files], kept_back=kept_back)
+
+
+def write_some(texts: pl.Series, n: int, seed: int, path: Path) -> None:
+    """Write so many of the texts, drawn at random, unless they are there."""
+    if not path.exists():
+        pl.DataFrame({"text": texts.sample(min(n, len(texts)), seed=seed)}).write_parquet(path)
+
+
 def make_encoder(
-    specification: RunSpecification,
-    corpus: Corpus,
-    train: npt.NDArray[np.int64],
-    judged: npt.NDArray[np.int64],
-    options: argparse.Namespace,
-    stop: StopOnSignal,
+    specification: RunSpecification, texts: PretrainingTexts, options: argparse.Namespace, stop: StopOnSignal
 ) -> None:
     """Pretrain on everything but the texts that judge."""
     if options.minutes is not None:
         specification = specification.with_overrides([f"pretraining.minutes={options.minutes}"])
-    files = texts_of_files(options.unlabelled, DataSettings(text=tuple(options.text)))
-    texts = collect_texts(
-        [("the training part", corpus.select(train).texts), *files], kept_back=corpus.select(judged).texts
-    )
     own = options.folder / "encoder"
     with PretrainingProgress() as progress:
         pretrain(
@@ -139,7 +163,8 @@ def train_once(
     tag: str,
 ) -> None:
     """Train and judge one network, unless that was done before, and keep its figures."""
-    name = f"{n_labels}-{specification.training.seed}-{start}" + (f"-{tag}" if tag and start == PRETRAINED else "")
+    variant = start + (f"-{tag}" if tag and start != SCRATCH else "")
+    name = f"{n_labels}-{specification.training.seed}-{variant}"
     result = folder / f"{name}.json"
     if result.exists():
         return
@@ -148,6 +173,8 @@ def train_once(
     values["split"] |= {"validation_source": str(folder / "judged.parquet"), "test": 0.0}
     if start == PRETRAINED:
         values["pretraining"] |= {"encoder": str(folder / "encoder")}
+    if start == VIRTUAL:
+        values["pretraining"] |= {"unlabelled": [str(folder / "unlabelled.parquet")], "transfer": "none"}
     run = folder / "runs" / name
     began = time.perf_counter()
     outcome = run_experiment(
@@ -167,7 +194,7 @@ def train_once(
     assert record.training is not None
     figures: dict[str, Any] = {
         "labels": n_labels,
-        "start": start + (f" {tag}" if tag and start == PRETRAINED else ""),
+        "start": variant,
         "seed": specification.training.seed,
         "accuracy": record.evaluations["validation"].accuracy,
         "macro_f1": record.evaluations["validation"].macro_f1,
@@ -182,9 +209,10 @@ def train_once(
 def print_table(folder: Path) -> None:
     """Print the mean over the seeds of everything that was measured."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9]*.json"))]
-    made = Encoder.load(folder / "encoder").provenance
-    print(f"encoder: {made['texts']:,} texts, {made['tokens_read']:,} tokens read in {made['seconds']:,} s, "
-          f"perplexity {made['perplexity']:.1f}")  # fmt: skip
+    if (folder / "encoder" / ENCODER_FILE).exists():
+        made = Encoder.load(folder / "encoder").provenance
+        print(f"encoder: {made['texts']:,} texts, {made['tokens_read']:,} tokens read in {made['seconds']:,} s, "
+              f"perplexity {made['perplexity']:.1f}")  # fmt: skip
     print("| labels | start | accuracy | macro-F1 | seeds | seconds |\n| --- | --- | --- | --- | --- | --- |")
     for key in sorted({(row["labels"], row["start"]) for row in found}, key=lambda key: (key[0], key[1] != SCRATCH)):
         rows = [row for row in found if (row["labels"], row["start"]) == key]
