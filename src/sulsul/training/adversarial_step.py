@@ -21,7 +21,7 @@ from sulsul.training.step import Rows, StepOutcome, TorchStep
 class AdversarialStep(TorchStep):
     """A step on the mean of the losses with and without the perturbation.
 
-    It costs about two and a half plain steps through torch. The recurrence itself still runs on what the classifier was
+    It costs about two plain steps through torch. The recurrence itself still runs on what the classifier was
     built with. The loss and the correct answers told are those without the perturbation.
     """
 

@@ -133,7 +133,13 @@ def take_step(optimizer: torch.optim.Optimizer, *, learning_rate: float, step: i
 
 
 def take_lazy_step(
-    optimizer: torch.optim.Optimizer, *, table: Parameter, rows: Tensor, learning_rate: float, step: int
+    optimizer: torch.optim.Optimizer,
+    *,
+    table: Parameter,
+    rows: Tensor,
+    gradient: Tensor | None,
+    learning_rate: float,
+    step: int,
 ) -> None:
     """Update the parameters as :func:`take_step` does, but only some rows of one of them.
 
@@ -149,12 +155,14 @@ def take_lazy_step(
         One of the optimizer's parameters.
     rows : Tensor, shape (n,), int64
         The rows to update, each once.
+    gradient : Tensor, shape (n, E), optional
+        Of these rows; None where no text of the batch has a token.
     """
-    if table.grad is None:  # no text of the batch has a token
+    if gradient is None:
         take_step(optimizer, learning_rate=learning_rate, step=step)
         return
     touched = Parameter(table.detach()[rows])
-    touched.grad = table.grad[rows]
+    touched.grad = gradient
     remembered = optimizer.state.get(table, {})
     if remembered:
         optimizer.state[touched] = {

@@ -11,15 +11,16 @@ from sulsul.batching import BatchPart, EncodedCorpus, collate
 from sulsul.kernels.network import BLOCK, WholeBatch
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.training.batch_table import BatchTable, touched_rows
 from sulsul.training.flat_parameters import FlatArray
 from sulsul.training.native_step import NativeStep
 from sulsul.training.objective import Objective
 from sulsul.training.settings import TrainingSettings
-from sulsul.training.step import StepOutcome, StepRunner, TorchStep, touched_rows
+from sulsul.training.step import StepOutcome, StepRunner, TorchStep
 
 N_SPARE = 3
 """Numbers that travel with the gradients: the loss, the right answers, and a wish to stop."""
-
+_TABLE = "input.weight"
 
 NO_TEXTS = StepOutcome(0.0, 0)
 
@@ -111,6 +112,10 @@ class SeparableTorchStep(TorchStep):
         """Take the step."""
         for name, parameter in self._named:
             parameter.grad = self.summed.views[name]
-        self._update(rows, learning_rate, step)
+        table = None
+        if rows is not None and self._lazy_table is not None:
+            table = BatchTable(self._lazy_table, rows)
+            table.parameter.grad = self.summed.views[_TABLE][rows]
+        self._update(table, learning_rate, step)
         for parameter in self._parameters:
             parameter.grad = None

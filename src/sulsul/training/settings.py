@@ -35,13 +35,13 @@ class TrainingSettings(BaseModel):
         default=0.0,
         ge=0.0,
         description="Also train on embedded tokens moved against the network by this share of their norm, such as "
-        "0.05; through torch, at two and a half times its cost",
+        "0.05; through torch, at about twice its cost",
     )
     virtual_adversarial: float = Field(
         default=0.0,
         ge=0.0,
         description="Also hold the answers still where embedded tokens, of unlabelled texts too, move by this share of "
-        "their norm; through torch, at four times its cost, with unlabelled texts seven",
+        "their norm; through torch, at two to four times its cost",
     )
     seed: int = Field(default=0, ge=0, le=2**32 - 1)
     backend: Literal["auto", "native", "torch"] = "auto"

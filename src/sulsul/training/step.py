@@ -7,10 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from sulsul.batching import EncodedCorpus, collate
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.training.batch_table import BatchTable, touched_rows
 from sulsul.training.clipping import clip_gradients
 from sulsul.training.objective import Objective, count_correct, targets_tensor
 from sulsul.training.optimizers import (
@@ -87,10 +89,23 @@ class TorchStep:
             If the texts carry no labels.
         """
         batch = PackedBatch.from_arrays(collate(corpus, rows))
-        outcome = self._differentiate(corpus, rows, batch)
+        table = self._table_of(batch)
+        if table is None:
+            outcome = self._differentiate(corpus, rows, batch)
+        else:
+            with table.in_place(self._classifier):
+                outcome = self._differentiate(corpus, rows, table.renumbered(batch))
         if np.isfinite(outcome.loss):
-            self._update(touched_rows(batch) if self._lazy_table is not None else None, learning_rate, step)
+            self._update(table, learning_rate, step)
         return outcome
+
+    def _table_of(self, batch: PackedBatch) -> BatchTable | None:
+        """Return the rows to read and to update; None: all, or ids beyond the table, which the classifier refuses."""
+        if self._lazy_table is None:
+            return None
+        rows = touched_rows(batch)
+        known = not rows.shape[0] or int(rows[-1]) < self._lazy_table.shape[0]
+        return BatchTable(self._lazy_table, rows) if known else None
 
     def _differentiate(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> StepOutcome:
         """Compute the gradients, unless the loss is not finite."""
@@ -113,13 +128,25 @@ class TorchStep:
         """Take one step, on the first batch: next to it the caller's share in the time is nothing."""
         return [self.run(corpus, batches[0], learning_rate=learning_rates[0], step=step)]
 
-    def _update(self, rows: Tensor | None, learning_rate: float, step: int) -> None:
-        if self._clip_norm is not None:
-            clip_gradients(self._parameters, self._clip_norm)
-        if self._lazy_table is None or rows is None:
+    def _update(self, table: BatchTable | None, learning_rate: float, step: int) -> None:
+        """Clip the gradients and take the step; of a table in parts, only the rows that have a part in it."""
+        if table is None or self._lazy_table is None:
+            self._clip(self._parameters)
             take_step(self._optimizer, learning_rate=learning_rate, step=step)
-        else:
-            take_lazy_step(self._optimizer, table=self._lazy_table, rows=rows, learning_rate=learning_rate, step=step)
+            return
+        self._clip([table.parameter if p is self._lazy_table else p for p in self._parameters])
+        take_lazy_step(
+            self._optimizer,
+            table=self._lazy_table,
+            rows=table.rows,
+            gradient=table.parameter.grad,
+            learning_rate=learning_rate,
+            step=step,
+        )
+
+    def _clip(self, parameters: list[Parameter]) -> None:
+        if self._clip_norm is not None:
+            clip_gradients(parameters, self._clip_norm)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the optimizer's tensors by parameter name."""
@@ -128,9 +155,3 @@ class TorchStep:
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back the optimizer's tensors."""
         load_optimizer_tensors(self._optimizer, self._named, tensors)
-
-
-def touched_rows(batch: PackedBatch) -> Tensor:
-    """Return the rows of the embedding that a batch reads, rising, shape (n,), int64."""
-    rows: Tensor = torch.unique(batch.token_ids if batch.types is None else batch.types.part_ids)
-    return rows
