@@ -132,7 +132,8 @@ def merge(results: dict[str, Any], key: str, measured: dict[str, Any], machine: 
     for quantity in ("timings", "inference", "bytes", "loads", "versions"):
         if quantity in measured:
             measured[quantity] = {**old.get(quantity, {}), **measured[quantity]}
-    measured["commit"], measured["date"] = machine["commit"], machine["date"]
+    for fact in ("commit", "date", "load", "product_rate"):
+        measured[fact] = machine[fact]
     results["measurements"][key] = measured
     results["machine"] = machine
 

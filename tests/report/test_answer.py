@@ -88,7 +88,7 @@ def test_words_for_weights_calibration_and_abstention():
         blend(linear_weight=0.5, temperature=1.0, n_fitted=0)
     )
     assert calibration_words(answer) == "Calibration error 0.091 before and 0.034 after temperature 1.25."
-    assert "no temperature" in calibration_words(blend(temperature=1.0))
+    assert "at temperature 1." in calibration_words(blend(temperature=1.0))
     assert "320 of 428 texts, 0.948 of them right" in abstention_words(answer)
     assert abstention_words(blend(abstention=None)) is None
     nothing = answer.abstention.model_copy(update={"precision": None, "n_answered": 0})

@@ -53,7 +53,7 @@ def calibration_words(answer: AnswerSummary) -> str:
     """Return the calibration error with and without temperature."""
     whole = answer.whole
     if answer.temperature == 1.0:
-        return f"Calibration error {whole.ece:.3f}; no temperature was fitted."
+        return f"Calibration error {whole.ece:.3f}, at temperature 1."
     return (
         f"Calibration error {answer.ece_uncalibrated:.3f} before and {whole.ece:.3f} after "
         f"temperature {answer.temperature:.2f}."
