@@ -47,6 +47,11 @@ class TrainingSettings(BaseModel):
     backend: Literal["auto", "native", "torch"] = "auto"
     threads: int | None = Field(default=None, ge=1, description="None: all cores, or OMP_NUM_THREADS")
 
+    @property
+    def ends_as_planned(self) -> bool:
+        """Whether the last epoch is the one to keep: a cosine schedule that nothing cuts short ends in small steps."""
+        return self.schedule == "cosine" and self.patience is None
+
     @field_validator("class_weight", mode="before")
     @classmethod
     def _none_is_a_word(cls, value: object) -> object:

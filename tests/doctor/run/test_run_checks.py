@@ -154,6 +154,9 @@ def test_another_epoch_kept_than_the_best():
     evidence = evidence_of(best=2, kept=3, scores={"val_loss": (0.8, 0.7614, 0.9586)})
     finding = only(history.find_worse_epoch_kept(evidence))
     assert (finding.evidence["val_loss_best"], finding.evidence["val_loss_kept"]) == (0.7614, 0.9586)
+    planned = ("training.schedule=cosine", "training.patience=never", "training.keep=last")
+    evidence = evidence_of(best=2, kept=3, scores={"val_loss": (0.8, 0.7614, 0.9586)}, overrides=planned)
+    assert list(history.find_worse_epoch_kept(evidence)) == []
 
 
 def test_the_reported_measure_would_choose_another_epoch():
@@ -161,6 +164,8 @@ def test_the_reported_measure_would_choose_another_epoch():
     assert "epoch 2" in only(history.find_other_metric(evidence)).what
     same = evidence_of(best=2, kept=2, monitor="val_macro_f1", scores={"val_macro_f1": (0.8, 0.85, 0.84)})
     assert list(history.find_other_metric(same)) == []
+    last = evidence_of(best=1, kept=1, scores={"val_macro_f1": (0.8, 0.85, 0.84)}, overrides=["training.keep=last"])
+    assert list(history.find_other_metric(last)) == []
 
 
 def test_memorising():

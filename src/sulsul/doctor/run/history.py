@@ -42,9 +42,11 @@ def find_no_progress(evidence: RunEvidence) -> Iterator[Finding]:
 
 
 def find_worse_epoch_kept(evidence: RunEvidence) -> Iterator[Finding]:
-    """Find weights of another epoch than the best."""
+    """Find weights of another epoch than the best, where training was not to end with the last."""
     training = evidence.record.training
     if training is None or training.kept_epoch == training.best_epoch:
+        return
+    if evidence.specification.training.ends_as_planned:
         return
     kept, best = (_row(evidence, epoch) for epoch in (training.kept_epoch, training.best_epoch))
     if kept is None or best is None:
@@ -66,6 +68,8 @@ def find_other_metric(evidence: RunEvidence) -> Iterator[Finding]:
     """Find an epoch that is clearly better by the score that is reported than the one that was chosen."""
     training = evidence.record.training
     if training is None or (chosen := _row(evidence, training.kept_epoch)) is None:
+        return
+    if evidence.specification.training.keep == "last":  # nothing chose it
         return
     scores: tuple[Score, ...] = ("val_macro_f1", "val_accuracy")
     for score in scores:

@@ -34,8 +34,7 @@ def find_last_epoch_kept(evidence: SetupEvidence) -> Iterator[Finding]:
     """Find early stopping that does not go back to the best epoch."""
     training = evidence.specification.training
     waits = training.patience is not None
-    # A cosine schedule ends with steps of nothing: what it ends with is what it was run for.
-    if training.keep == "best" or (training.schedule == "cosine" and not waits):
+    if training.keep == "best" or training.ends_as_planned:
         return
     yield Finding(
         check="last-epoch-kept",
