@@ -17,7 +17,13 @@ SETTINGS = [
     "training.epochs=2",
     "training.threads=1",
 ]
-SETTINGS += ["pretraining.epochs=2", "pretraining.negatives=4", "pretraining.held_out=0.1"]
+SETTINGS += [
+    "text.min_frequency=1",
+    "text.ngram_min_frequency=1",
+    "pretraining.epochs=2",
+    "pretraining.negatives=4",
+    "pretraining.held_out=0.1",
+]
 OPTIONS = [part for setting in SETTINGS for part in ("--set", setting)]
 
 

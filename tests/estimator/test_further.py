@@ -12,7 +12,8 @@ from sulsul.estimator.targets import checked_classes
 TEXTS = ["정말 좋다", "so good", "정말 나쁘다", "so bad"] * 8
 LABELS = ["good", "good", "bad", "bad"] * 8
 ONE_NETWORK = {"ensemble.members": 1, "wide.kind": "none"}
-SETTINGS = ONE_NETWORK | {"training.threads": 1, "model.input.size": 8, "model.layers.1.rate": 0.3}
+EVERY_WORD = {"text.min_frequency": 1, "text.ngram_min_frequency": 1}
+SETTINGS = ONE_NETWORK | EVERY_WORD | {"training.threads": 1, "model.input.size": 8, "model.layers.1.rate": 0.3}
 
 
 def tiny(**parameters: object) -> RecurrentTextClassifier:
