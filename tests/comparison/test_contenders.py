@@ -62,7 +62,8 @@ def test_the_whole_answer_of_a_recipe_enters_beside_its_network() -> None:
     assert (whole.name, network.name) == ("default, whole", "default")
     assert (whole.specification.ensemble.members, whole.specification.wide.kind) == (3, "linear")
     assert (network.specification.ensemble.members, network.specification.wide.kind) == (1, "none")
-    assert all(control.specification.ensemble.members == 1 for control in controls_of(whole))
+    assert (whole.is_one_network, network.is_one_network) == (False, True)
+    assert all(control.specification.ensemble.members == 1 for control in controls_of(network))
 
 
 def test_bases_share_data_split_and_seed_of_the_first() -> None:

@@ -43,7 +43,9 @@ def word_order(design: Design, best: float, bag: float, shuffled: float) -> str:
         answers(design, "gru without recurrence", [bag] * 2, "control", control_of="gru"),
         answers(design, "gru on shuffled words", [shuffled] * 2, "control", control_of="gru"),
     ]
-    comparison = compare_answers([network, *controls], network, design, design.class_ids, selection="")
+    comparison = compare_answers(
+        [network, *controls], network, design, design.class_ids, selection="", controlled=network
+    )
     assert comparison.word_order is not None
     return comparison.word_order
 
@@ -51,7 +53,7 @@ def word_order(design: Design, best: float, bag: float, shuffled: float) -> str:
 @pytest.mark.parametrize(
     ("scores", "beginning"),
     [
-        ((0.90, 0.60, 0.60), "Word order matters here: on shuffled words the same network is worse by 30.0 points; "),
+        ((0.90, 0.60, 0.60), "Word order matters here: on shuffled words gru is worse by 30.0 points; "),
         ((0.90, 0.90, 0.60), "Word order matters here"),
         ((0.90, 0.60, 0.90), "Recurrence helps here, but not by word order"),
         ((0.90, 0.90, 0.90), "Word order does not matter here, as far as 400 texts can tell: gru reaches 0.900"),
@@ -62,6 +64,21 @@ def test_the_controls_say_whether_word_order_matters(
     design: Design, scores: tuple[float, float, float], beginning: str
 ) -> None:
     assert word_order(design, *scores).startswith(beginning)
+
+
+def test_a_whole_answer_is_not_compared_with_the_controls_of_its_network(design: Design) -> None:
+    whole, network = answers(design, "gru, whole", [0.9, 0.9]), answers(design, "gru", [0.8, 0.8])
+    controls = [
+        answers(design, f"gru {how}", [0.8, 0.8], "control", control_of="gru")
+        for how in ("without recurrence", "on shuffled words")
+    ]
+    everyone = [whole, network, *controls]
+    comparison = compare_answers(everyone, whole, design, design.class_ids, selection="", controlled=network)
+    assert comparison.word_order is not None
+    assert comparison.word_order.startswith("Word order does not matter here")
+    assert "gru reaches 0.800, without recurrence 0.800" in comparison.word_order
+    assert all(row.p_value is not None and row.p_value < 0.05 for row in comparison.rows if row.kind == "control")
+    assert compare_answers([whole], whole, design, design.class_ids, selection="", controlled=None).word_order is None
 
 
 def test_a_doubtful_difference_is_called_neither(design: Design) -> None:
@@ -78,7 +95,7 @@ def test_a_doubtful_difference_is_called_neither(design: Design) -> None:
         wrong_on("gru without recurrence", slice(40, 132), "control", "gru"),
         wrong_on("gru on shuffled words", slice(40, 132), "control", "gru"),
     ]
-    found = compare_answers([network, *controls], network, design, truth, selection="").word_order
+    found = compare_answers([network, *controls], network, design, truth, selection="", controlled=network).word_order
     assert found is not None
     assert found.startswith("400 texts do not show that word order matters here")
 
@@ -96,7 +113,7 @@ def test_scores_are_means_over_seeds_and_others_are_tested_against_the_best(desi
     best = answers(design, "best", [0.8, 0.9])
     worse = answers(design, "worse", [0.4, 0.5])
     baseline = answers(design, "Majority class", [0.5], "baseline")
-    comparison = compare_answers([worse, baseline, best], best, design, design.class_ids, selection="")
+    comparison = compare_answers([worse, baseline, best], best, design, design.class_ids, selection="", controlled=best)
     assert [row.name for row in comparison.rows] == ["best", "worse", "Majority class"]
     first, second, third = comparison.rows
     assert first.accuracy == pytest.approx(0.85)

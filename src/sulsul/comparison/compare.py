@@ -59,7 +59,8 @@ def run_comparison(
     folds
         Cross-validate over so many folds instead of judging one split.
     controls
-        Which networks are also trained without recurrence and on shuffled words: the best, each, or none.
+        Which networks are also trained without recurrence and on shuffled words: the best, each, or none. A recipe's
+        whole answer is not one network and has no controls.
     resume
         Reuse the finished trials in ``folder``.
     listener
@@ -85,14 +86,19 @@ def run_comparison(
     truth = design.class_ids
     runner = Runner(design, store, listener)
     schedule = _Schedule(runner, truth, seeds, specification, spread)
-    n_controlled = {"best": 1, "each": len(contenders), "none": 0}[controls]
+    plain = {contender.name: contender for contender in contenders if contender.is_one_network}
+    n_controlled = {"best": min(1, len(plain)), "each": len(plain), "none": 0}[controls]
     schedule.expect(baselines=len(BASELINES), networks=len(contenders) + 2 * n_controlled)
     baselines = schedule.baselines()
     networks = schedule.networks(contenders)
     best, selection = choose_best(networks, design)
-    chosen = [c for c in contenders if controls == "each" or (controls == "best" and c.name == best.name)]
+    # A whole answer has parts that read the words in their order whatever its networks do.
+    of_one = [network for network in networks if network.name in plain]
+    controlled = choose_best(of_one, design)[0] if of_one and controls != "none" else None
+    chosen = [c for c in plain.values() if controls == "each" or (controlled is not None and c.name == controlled.name)]
     taken_away = schedule.networks([control for contender in chosen for control in controls_of(contender)])
-    comparison = compare_answers([*networks, *taken_away, *baselines], best, design, truth, selection=selection)
+    answers = [*networks, *taken_away, *baselines]
+    comparison = compare_answers(answers, best, design, truth, selection=selection, controlled=controlled)
     record = _record(specification, design, comparison, findings, command)
     _save(record, comparison, folder)
     return record

@@ -47,6 +47,11 @@ class Contender:
         """How the comparison presents it."""
         return "model" if self.control_of is None else "control"
 
+    @property
+    def is_one_network(self) -> bool:
+        """Whether one plain network answers, and not a recipe's whole."""
+        return self.specification == self.specification.single_network()
+
 
 def build_contenders(bases: Sequence[RunSpecification], models: Sequence[str]) -> tuple[Contender, ...]:
     """Return every model on every base; data, split and seed of the first base hold for all.
@@ -133,7 +138,7 @@ def controls_of(contender: Contender) -> tuple[Contender, Contender]:
     Without recurrence a text is the pooled bag of its embeddings: the last state becomes their mean, and a one-hot
     input, which only a recurrent layer can read, an embedding of that layer's size.
     """
-    specification = contender.specification.single_network()
+    specification = contender.specification
     model = specification.model
     layers = tuple(layer for layer in model.layers if not isinstance(layer, RecurrentLayer))
     pooling = "mean" if model.pooling == "last" else model.pooling

@@ -86,16 +86,28 @@ def choose_best(networks: Sequence[Answers], design: Design) -> tuple[Answers, s
 
 
 def compare_answers(
-    answers: Sequence[Answers], best: Answers, design: Design, truth: npt.NDArray[Any], *, selection: str
+    answers: Sequence[Answers],
+    best: Answers,
+    design: Design,
+    truth: npt.NDArray[Any],
+    *,
+    selection: str,
+    controlled: Answers | None,
 ) -> Comparison:
     """Score every contender and test it against the best.
 
     An interval is that of one training, averaged over the seeds: what another sample of texts could change. What
-    another seed could change is the spread.
+    another seed could change is the spread. The network ``controlled`` is compared with its own controls: the best,
+    unless that is more than a network.
     """
     others = [contender for contender in answers if contender is not best]
-    p_values = holm([p_value(best, other, design) for other in others]) if others else np.empty(0)
-    adjusted = dict(zip((other.name for other in others), p_values.tolist(), strict=True))
+    controls = [other for other in answers if controlled is not None and other.control_of == controlled.name]
+    pairs = [(best, other) for other in others]
+    if controlled is not None and controlled is not best:
+        pairs += [(controlled, control) for control in controls]
+    p_values = holm([p_value(*pair, design) for pair in pairs]) if pairs else np.empty(0)
+    found = {(first.name, second.name): p for (first, second), p in zip(pairs, p_values.tolist(), strict=True)}
+    adjusted = {other.name: found[best.name, other.name] for other in others}
     rows = [_row(contender, best, design, truth, adjusted.get(contender.name)) for contender in answers]
     order: Mapping[str, int] = {"model": 0, "control": 1, "baseline": 2}
     rows.sort(key=lambda row: (order[row.kind], -row.accuracy))
@@ -104,7 +116,7 @@ def compare_answers(
         rows=tuple(rows),
         n=len(truth),
         design=_design_words(design, n_seeds),
-        word_order=_word_order(rows, best, answers, len(truth)),
+        word_order=None if controlled is None else _word_order(controlled, controls, found, len(truth)),
         selection=selection,
         test=f"{_test_words(design, n_seeds)}, corrected after Holm",
     )
@@ -172,32 +184,32 @@ def _test_words(design: Design, n_seeds: int) -> str:
     return "t-test over texts and seeds" if n_seeds > 1 else "McNemar’s test"
 
 
-def _word_order(rows: Sequence[ComparisonRow], best: Answers, answers: Sequence[Answers], n: int) -> str | None:
-    """Say what the controls of the best network tell."""
-    own = {contender.name for contender in answers if contender.control_of == best.name}
-    controls = [row for row in rows if row.name in own]
-    bag = next((row for row in controls if row.name.endswith("without recurrence")), None)
-    shuffled = next((row for row in controls if row.name.endswith("on shuffled words")), None)
+def _word_order(
+    network: Answers, controls: Sequence[Answers], p_values: Mapping[tuple[str, str], float], n: int
+) -> str | None:
+    """Say what the controls of a network tell."""
+    bag = next((control for control in controls if control.name.endswith("without recurrence")), None)
+    shuffled = next((control for control in controls if control.name.endswith("on shuffled words")), None)
     if bag is None or shuffled is None:
         return None
-    lost_order, lost_recurrence = _lost(shuffled, best), _lost(bag, best)
-    figures = f"{best.name} reaches {best.accuracy:.3f}, without recurrence {bag.accuracy:.3f}, on shuffled words "
+    lost_recurrence, lost_order = (
+        p_values[network.name, control.name] < ALPHA and control.accuracy < network.accuracy
+        for control in (bag, shuffled)
+    )
+    figures = (
+        f"{network.name} reaches {network.accuracy:.3f}, without recurrence {bag.accuracy:.3f}, on shuffled words "
+    )
     figures += f"{shuffled.accuracy:.3f}"
     if lost_order:
-        points = f"on shuffled words the same network is worse by {_points(best, shuffled)}"
-        rest = f"worse by {_points(best, bag)}" if lost_recurrence else "not distinguishable"
+        points = f"on shuffled words {network.name} is worse by {_points(network, shuffled)}"
+        rest = f"worse by {_points(network, bag)}" if lost_recurrence else "not distinguishable"
         return f"Word order matters here: {points}; without recurrence it is {rest}."
     if lost_recurrence:
         return f"Recurrence helps here, but not by word order, as far as {n:,} texts can tell: {figures}."
-    if min(bag.accuracy, shuffled.accuracy) < best.accuracy - _AS_WELL:
+    if min(bag.accuracy, shuffled.accuracy) < network.accuracy - _AS_WELL:
         return f"{n:,} texts do not show that word order matters here: {figures}."
     return f"Word order does not matter here, as far as {n:,} texts can tell: {figures}."
 
 
-def _lost(control: ComparisonRow, best: Answers) -> bool:
-    assert control.p_value is not None
-    return control.p_value < ALPHA and control.accuracy < best.accuracy
-
-
-def _points(best: Answers, row: ComparisonRow) -> str:
-    return f"{(best.accuracy - row.accuracy) * 100:.1f} points"
+def _points(network: Answers, control: Answers) -> str:
+    return f"{(network.accuracy - control.accuracy) * 100:.1f} points"
