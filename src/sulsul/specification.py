@@ -96,7 +96,7 @@ class RunSpecification(BaseModel):
                 "both together are for training.virtual_adversarial, which reads the texts as well"
             )
         raise ValueError(
-            "pretraining.unlabelled serves nothing with transfer=none: set training.virtual_adversarial, such as 0.05, "
+            "pretraining.unlabelled serves nothing with transfer=none: set training.virtual_adversarial, such as 0.4, "
             "or leave transfer out to pretrain on the texts"
         )
 

@@ -35,7 +35,7 @@ class TrainingSettings(BaseModel):
         default=0.0,
         ge=0.0,
         description="Also train on embedded tokens moved against the network by this share of their norm, such as "
-        "0.05; through torch, at about twice its cost",
+        "0.15; through torch, at about twice its cost",
     )
     virtual_adversarial: float = Field(
         default=0.0,
