@@ -16,8 +16,8 @@ struct ColumnRange {
   std::int64_t begin = 0, end = 0;
 };
 
-// The columns in pieces of at most `width`, none of which mixes the above. A column's sums do not depend on
-// its piece.
+// The columns in pieces of about `width`, none of which mixes the above. A column's sums do not depend on its
+// piece.
 std::int64_t count_column_ranges(const Cell& cell, std::int64_t width);
 ColumnRange column_range(const Cell& cell, std::int64_t width, std::int64_t index);
 

@@ -60,6 +60,13 @@ def test_lone_surrogates_in_json_are_named_with_their_row(tmp_path: Path) -> Non
         read_corpus(DataSettings(source=str(path)))
 
 
+def test_keys_with_lone_surrogates_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    path.write_text('{"text": "a", "label": "b"}\n{"text": "a", "label": "b", "x\\ud801": 1}\n')
+    with pytest.raises(DataError, match=r"row 2: the key 'x\\ud801' holds half a character"):
+        read_corpus(DataSettings(source=str(path)))
+
+
 @pytest.mark.parametrize("name", ["t.csv", "t.jsonl"])
 def test_lone_surrogates_as_bytes_are_no_utf8(tmp_path: Path, name: str) -> None:
     path = tmp_path / name

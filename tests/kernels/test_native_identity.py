@@ -23,10 +23,20 @@ def same_bits(a, b) -> list[str]:
 @cells
 @pytest.mark.parametrize("directions", [1, 2])
 @pytest.mark.parametrize(
-    ("kind", "vocabulary"), [("dense", 0), ("embedding", 50), ("embedding", 2000), ("one-hot", 50)]
+    ("kind", "vocabulary", "units"),
+    [
+        ("dense", 0, 56),
+        ("embedding", 50, 56),
+        ("embedding", 2000, 56),
+        ("one-hot", 50, 56),
+        ("embedding", 50, 65),
+        ("dense", 0, 130),  # gates that are cut into columns leave a remainder below a tile
+    ],
 )
-def test_threads_do_not_change_a_bit(cell, directions, kind, vocabulary):
-    problem = random_problem(cell, 56, LENGTHS, directions=directions, input_size=24, kind=kind, vocabulary=vocabulary)
+def test_threads_do_not_change_a_bit(cell, directions, kind, vocabulary, units):
+    problem = random_problem(
+        cell, units, LENGTHS, directions=directions, input_size=24, kind=kind, vocabulary=vocabulary
+    )
     results = []
     for n in (1, 2, 8):
         native.set_thread_count(n)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -54,8 +55,14 @@ class JsonLinesTable(Table):
 
     def schema(self) -> dict[str, pl.DataType]:
         """Return the keys of the first 1,000 objects with the types of their values."""
-        names = dict.fromkeys(key for _, record in self._head for key in record)
+        names = dict.fromkeys(key for row, record in self._head for key in self._checked_keys(row, record))
         return {name: _dtype([record.get(name) for _, record in self._head]) for name in names}
+
+    def _checked_keys(self, row: int, record: dict[str, Any]) -> Iterator[str]:
+        for key in record:
+            if any("\ud800" <= character <= "\udfff" for character in key):
+                raise DataError(f"{self.name}, row {row}: the key {key!a} holds half a character (a lone surrogate).")
+            yield key
 
     def head(self, n_rows: int) -> pl.DataFrame:
         """Return the first rows with every column; one that does not hold plain values of one type is all null."""
