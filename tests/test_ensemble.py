@@ -72,6 +72,20 @@ def test_answers_do_not_depend_on_unicode_form_or_batch(whole: tuple[Outcome, Pa
     np.testing.assert_allclose(together[[2]], predictor.probabilities([""]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("n_logits", [1, 2, 3])
+def test_a_probability_does_not_depend_on_its_place(
+    whole: tuple[Outcome, Path], dtype: type[np.floating[Any]], n_logits: int
+) -> None:
+    ensemble = whole[0].bundle.ensemble
+    logits = np.random.default_rng(0).normal(0.0, 4.0, (1000, n_logits)).astype(dtype)
+    expected = ensemble.probabilities(logits)
+    assert expected.dtype == dtype
+    for width in (1, 3, 17, 250):
+        pieces = [ensemble.probabilities(logits[start : start + width]) for start in range(0, 1000, width)]
+        assert np.concatenate(pieces).tobytes() == expected.tobytes()
+
+
 def test_the_record_says_what_the_answer_consists_of(whole: tuple[Outcome, Path]) -> None:
     record = whole[0].record
     assert record.answer is not None

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 import polars as pl
-import torch
 
 from sulsul.batching import EncodedCorpus
 from sulsul.evaluation.abstention import Abstention
 from sulsul.evaluation.blending import Blend
 from sulsul.evaluation.linear_classifier import LinearClassifier
+from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.inference import predict_logits
 from sulsul.model.classifier import Classifier
 from sulsul.model.specification import OutputKind
@@ -120,9 +120,13 @@ class Ensemble:
         )
 
     def probabilities(self, logits: Logits) -> Logits:
-        """Return the class probabilities (B, C) of logits (B, L)."""
-        probabilities: Logits = self.first.probabilities(torch.from_numpy(logits)).numpy()
-        return probabilities
+        """Return the class probabilities (B, C) of logits (B, L), in their type.
+
+        Not by torch, whose exponentials of the last few of many numbers are others than of the rest: a text's
+        probabilities would depend on its place.
+        """
+        multi_label = self.output_kind == "multi-label"
+        return probabilities_of_logits(logits, multi_label=multi_label).astype(logits.dtype)
 
 
 def mean_logits(logits: Sequence[Logits]) -> Logits:

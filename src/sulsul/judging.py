@@ -16,6 +16,7 @@ from sulsul.evaluation import Evaluation, compare_paired, evaluate_predictions, 
 from sulsul.evaluation.abstention import confidence, select_answers
 from sulsul.evaluation.baselines import TITLES, BaselineResult
 from sulsul.evaluation.linear_classifier import LinearClassifier
+from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.evaluation.significance import PairedComparison
 from sulsul.preparation import PreparedSplit
 from sulsul.report.mistakes import confident_mistakes
@@ -75,11 +76,9 @@ def judge_logits(
     """Judge logits (B, L) that the ensemble, or a part of it, gave for labelled texts; raises as :func:`judge` does."""
     truth: npt.NDArray[Any] | None = encoded.class_ids
     assert truth is not None
-    classifier = ensemble.first
-    logits = torch.from_numpy(given).double()
-    targets = torch.from_numpy(truth)
-    probabilities: npt.NDArray[np.float64] = classifier.probabilities(logits).numpy()
-    loss = float(classifier.loss(logits, targets)) if len(encoded) else None
+    logits = given.astype(np.float64)
+    probabilities = probabilities_of_logits(logits, multi_label=truth.ndim == 2)
+    loss = float(ensemble.first.loss(torch.from_numpy(logits), torch.from_numpy(truth))) if len(encoded) else None
     evaluation = evaluate_predictions(truth, probabilities, classes, loss=loss, seed=seed)
     predicted = predicted_labels(probabilities, multi_label=truth.ndim == 2)
     return Judgement(evaluation, probabilities, predicted, _agree(predicted, truth))
