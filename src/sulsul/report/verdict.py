@@ -74,7 +74,7 @@ def _of_comparison(comparison: Comparison) -> Verdict:
         return Verdict("alike", f"{scored}; {reaches}: not distinguishable.", caveats)
     if strongest.accuracy > best.accuracy:
         return Verdict("worse", f"{scored}; {reaches}: the baseline is better.", caveats)
-    return Verdict("better", f"{scored}; {reaches}: the network is better.", caveats)
+    return Verdict("better", f"{scored}; {reaches}: {best.name} is better.", caveats)
 
 
 def _comparison_caveats(
