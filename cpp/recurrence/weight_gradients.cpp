@@ -9,7 +9,8 @@ namespace {
 // its factors, which takes longer than the arithmetic (8 units, 6400 rows: 26 µs against 8).
 constexpr std::int64_t kNarrow = 32;
 
-// Fewer columns than a tile would be multiplied by other kernels than in one piece: they join the piece before.
+// Fewer columns than a tile would be multiplied by other kernels than in one piece: they join the piece
+// before.
 constexpr std::int64_t kFewest = 16;
 
 std::int64_t pieces(std::int64_t columns, std::int64_t width) {
