@@ -5,6 +5,8 @@ There the embeddings are normalised so that growing them does not outrun a pertu
 a share of the norm of the text's own embedded tokens, which has the same effect and leaves the table as it is.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,9 +15,9 @@ from sulsul.batching import EncodedCorpus
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
 from sulsul.model.segments import segment_sum
-from sulsul.training.objective import Objective, count_correct, targets_tensor
+from sulsul.training.objective import Objective, count_correct
 from sulsul.training.settings import TrainingSettings
-from sulsul.training.step import Rows, StepOutcome, TorchStep
+from sulsul.training.step import Rows, StepOutcome, TorchStep, labels_of
 
 
 class AdversarialStep(TorchStep):
@@ -29,20 +31,11 @@ class AdversarialStep(TorchStep):
         super().__init__(classifier, objective, settings)
         self._size = settings.adversarial
 
-    def _differentiate(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> StepOutcome:
-        outcome, total = self._supervised(corpus, rows, batch)
-        if np.isfinite(outcome.loss):
-            self._backward(total)
-        return outcome
-
-    def _supervised(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> tuple[StepOutcome, Tensor]:
-        """Return what is told of the step, and the loss (), with the perturbation if it has a size, to minimise."""
-        if corpus.class_ids is None:
-            raise ValueError("the texts to train on have no labels")
-        class_ids = corpus.class_ids[rows]
-        targets = targets_tensor(class_ids)
-        weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
-        embedded, batch = self._classifier.embed(batch)
+    def _loss(
+        self, corpus: EncodedCorpus, rows: Rows, batches: Sequence[PackedBatch], step: int
+    ) -> tuple[StepOutcome, Tensor]:
+        class_ids, targets, weights = labels_of(corpus, rows)
+        embedded, batch = self._classifier.embed(batches[0])
         if not embedded.requires_grad:  # a table that is not trained
             embedded.requires_grad_()
         logits = self._classifier.forward_from_inputs(embedded, batch)
@@ -54,11 +47,6 @@ class AdversarialStep(TorchStep):
         moved = embedded + adversarial_direction(gradient, embedded.detach(), batch) * self._size
         perturbed = self._objective(self._classifier.forward_from_inputs(moved, batch), targets, weights)
         return outcome, (loss + perturbed) / 2
-
-    def _backward(self, total: Tensor) -> None:
-        for parameter in self._parameters:
-            parameter.grad = None
-        torch.autograd.backward(total)
 
 
 def adversarial_direction(gradient: Tensor, embedded: Tensor, batch: PackedBatch) -> Tensor:

@@ -97,7 +97,7 @@ class SeparableTorchStep(TorchStep):
         stream = np.random.SeedSequence([self._seed, step, part.number]).generate_state(1, np.uint64)[0]
         torch.default_generator.manual_seed(int(stream))
         batch = PackedBatch.from_arrays(collate(corpus, part.rows))
-        outcome = self._differentiate(corpus, part.rows, batch)
+        outcome = self._differentiate(corpus, part.rows, [batch], step)
         for name, parameter in self._named:
             view = self.own.views[name]
             _ = view.zero_() if parameter.grad is None else view.copy_(parameter.grad)

@@ -1,6 +1,6 @@
 """One optimizer step, behind the seam that torch's and the native implementation share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch.nn import Parameter
 from sulsul.batching import EncodedCorpus, collate
 from sulsul.model.classifier import Classifier
 from sulsul.model.packed_batch import PackedBatch
+from sulsul.text.labels import ClassIds
 from sulsul.training.batch_table import BatchTable, touched_rows
 from sulsul.training.clipping import clip_gradients
 from sulsul.training.objective import Objective, count_correct, targets_tensor
@@ -88,16 +89,20 @@ class TorchStep:
         ValueError
             If the texts carry no labels.
         """
-        batch = PackedBatch.from_arrays(collate(corpus, rows))
-        table = self._table_of(batch)
+        batches = self._batches(corpus, rows, step)
+        table = self._table_of(batches[-1])
         if table is None:
-            outcome = self._differentiate(corpus, rows, batch)
+            outcome = self._differentiate(corpus, rows, batches, step)
         else:
             with table.in_place(self._classifier):
-                outcome = self._differentiate(corpus, rows, table.renumbered(batch))
+                outcome = self._differentiate(corpus, rows, [table.renumbered(batch) for batch in batches], step)
         if np.isfinite(outcome.loss):
             self._update(table, learning_rate, step)
         return outcome
+
+    def _batches(self, corpus: EncodedCorpus, rows: Rows, step: int) -> list[PackedBatch]:
+        """Return the labelled texts and, behind them, whatever else the step reads; the last holds all of it."""
+        return [PackedBatch.from_arrays(collate(corpus, rows))]
 
     def _table_of(self, batch: PackedBatch) -> BatchTable | None:
         """Return the rows to read and to update; None: all, or ids beyond the table, which the classifier refuses."""
@@ -107,20 +112,25 @@ class TorchStep:
         known = not rows.shape[0] or int(rows[-1]) < self._lazy_table.shape[0]
         return BatchTable(self._lazy_table, rows) if known else None
 
-    def _differentiate(self, corpus: EncodedCorpus, rows: Rows, batch: PackedBatch) -> StepOutcome:
+    def _differentiate(
+        self, corpus: EncodedCorpus, rows: Rows, batches: Sequence[PackedBatch], step: int
+    ) -> StepOutcome:
         """Compute the gradients, unless the loss is not finite."""
-        if corpus.class_ids is None:
-            raise ValueError("the texts to train on have no labels")
-        class_ids = corpus.class_ids[rows]
-        logits: Tensor = self._classifier(batch)
-        weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
-        loss = self._objective(logits, targets_tensor(class_ids), weights)
-        value = loss.item()
-        if np.isfinite(value):
+        outcome, loss = self._loss(corpus, rows, batches, step)
+        if np.isfinite(outcome.loss):
             for parameter in self._parameters:
                 parameter.grad = None
             torch.autograd.backward(loss)
-        return StepOutcome(value, count_correct(logits.detach().numpy(), class_ids))
+        return outcome
+
+    def _loss(
+        self, corpus: EncodedCorpus, rows: Rows, batches: Sequence[PackedBatch], step: int
+    ) -> tuple[StepOutcome, Tensor]:
+        """Return what is told of the step, and what to minimise ()."""
+        class_ids, targets, weights = labels_of(corpus, rows)
+        logits: Tensor = self._classifier(batches[0])
+        loss = self._objective(logits, targets, weights)
+        return StepOutcome(loss.item(), count_correct(logits.detach().numpy(), class_ids)), loss
 
     def run_for(
         self, seconds: float, corpus: EncodedCorpus, batches: list[Rows], *, learning_rates: list[float], step: int
@@ -155,3 +165,18 @@ class TorchStep:
     def load_tensors(self, tensors: Mapping[str, Tensor]) -> None:
         """Put back the optimizer's tensors."""
         load_optimizer_tensors(self._optimizer, self._named, tensors)
+
+
+def labels_of(corpus: EncodedCorpus, rows: Rows) -> tuple[ClassIds, Tensor, Tensor | None]:
+    """Return the class ids of some texts, the same as targets, and their weights.
+
+    Raises
+    ------
+    ValueError
+        If the texts carry no labels.
+    """
+    if corpus.class_ids is None:
+        raise ValueError("the texts to train on have no labels")
+    class_ids = corpus.class_ids[rows]
+    weights = None if corpus.sample_weights is None else torch.from_numpy(corpus.sample_weights[rows])
+    return class_ids, targets_tensor(class_ids), weights

@@ -7,7 +7,7 @@ the answer most. It is found by one step of the power method on the divergence's
 divergence a small way along a random direction.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -63,46 +63,24 @@ class VirtualAdversarialStep(AdversarialStep):
         self._seed = settings.seed
         self._unlabelled = None if unlabelled is None else UnlabelledBatches(unlabelled, settings)
 
-    def run(self, corpus: EncodedCorpus, rows: Rows, *, learning_rate: float, step: int) -> StepOutcome:
-        """Take one step; a loss or divergence that is not finite leaves the weights as they were, and is told.
-
-        Raises
-        ------
-        ValueError
-            If the texts carry no labels.
-        """
-        labelled = PackedBatch.from_arrays(collate(corpus, rows))
-        texts = self._with_unlabelled(corpus, rows, step) or labelled
-        table = self._table_of(texts)
-        if table is None:
-            outcome = self._differentiate_both(corpus, rows, labelled, texts, step)
-        else:
-            with table.in_place(self._classifier):
-                parts = table.renumbered(labelled), table.renumbered(texts)
-                outcome = self._differentiate_both(corpus, rows, *parts, step)
-        if np.isfinite(outcome.loss):
-            self._update(table, learning_rate, step)
-        return outcome
-
-    def _differentiate_both(
-        self, corpus: EncodedCorpus, rows: Rows, labelled: PackedBatch, texts: PackedBatch, step: int
-    ) -> StepOutcome:
-        outcome, loss = self._supervised(corpus, rows, labelled)
-        if not np.isfinite(outcome.loss):
-            return outcome
-        total = loss + self._divergence(texts, step).to(loss.dtype)
-        if not np.isfinite(total.item()):
-            return outcome._replace(loss=total.item())
-        self._backward(total)
-        return outcome
-
-    def _with_unlabelled(self, corpus: EncodedCorpus, rows: Rows, step: int) -> PackedBatch | None:
-        """Return a batch of the labelled texts and the step's unlabelled ones; None if there are none."""
+    def _batches(self, corpus: EncodedCorpus, rows: Rows, step: int) -> list[PackedBatch]:
+        """Return the labelled texts and, where there are unlabelled ones, both together."""
+        labelled = super()._batches(corpus, rows, step)
         if self._unlabelled is None:
-            return None
-        others = self._unlabelled.rows(step)
-        joined = join_texts([(corpus, rows), (self._unlabelled.corpus, others)])
-        return PackedBatch.from_arrays(collate(joined, np.arange(len(joined))))
+            return labelled
+        joined = join_texts([(corpus, rows), (self._unlabelled.corpus, self._unlabelled.rows(step))])
+        return [*labelled, PackedBatch.from_arrays(collate(joined, np.arange(len(joined))))]
+
+    def _loss(
+        self, corpus: EncodedCorpus, rows: Rows, batches: Sequence[PackedBatch], step: int
+    ) -> tuple[StepOutcome, Tensor]:
+        """Return what is told of the step and what to minimise; a divergence that is not finite is told."""
+        outcome, loss = super()._loss(corpus, rows, batches, step)
+        if not np.isfinite(outcome.loss):
+            return outcome, loss
+        total = loss + self._divergence(batches[-1], step).to(loss.dtype)
+        value = total.item()
+        return outcome if np.isfinite(value) else outcome._replace(loss=value), total
 
     def _divergence(self, batch: PackedBatch, step: int) -> Tensor:
         """Return the mean divergence () of the texts under the perturbation that changes their answers most."""
