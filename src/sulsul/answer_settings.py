@@ -1,8 +1,10 @@
 """What an answer is made of: how many networks, whether a linear model beside them, and how far to trust it."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from sulsul.none_word import NONE_IS_A_WORD
 
 
 class _Settings(BaseModel):
@@ -26,12 +28,7 @@ class WideSettings(_Settings):
     (:func:`sulsul.evaluation.baselines.fit_linear_part`). It is fitted on the training split.
     """
 
-    kind: Literal["none", "linear"] = "none"
-
-    @field_validator("kind", mode="before")
-    @classmethod
-    def _none_is_a_word(cls, value: object) -> object:
-        return "none" if value is None else value  # `--set` reads none as no value
+    kind: Annotated[Literal["none", "linear"], NONE_IS_A_WORD] = "none"
 
 
 class CalibrationSettings(_Settings):
@@ -45,10 +42,5 @@ class CalibrationSettings(_Settings):
         Wanted share of right answers among those that are given; the confidence from which on they are is stored.
     """
 
-    temperature: Literal["none", "validation"] = "none"
+    temperature: Annotated[Literal["none", "validation"], NONE_IS_A_WORD] = "none"
     abstain_precision: float | None = Field(default=None, gt=0.0, lt=1.0)
-
-    @field_validator("temperature", mode="before")
-    @classmethod
-    def _none_is_a_word(cls, value: object) -> object:
-        return "none" if value is None else value

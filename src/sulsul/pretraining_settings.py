@@ -1,8 +1,10 @@
 """What can be chosen about texts without labels, and about learning an encoder from them."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from sulsul.none_word import NONE_IS_A_WORD
 
 
 class PretrainingSettings(BaseModel):
@@ -16,7 +18,7 @@ class PretrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     encoder: str | None = Field(default=None, description="Folder of a pretrained encoder to start from")
-    transfer: Literal["all", "table", "none"] = Field(
+    transfer: Annotated[Literal["all", "table", "none"], NONE_IS_A_WORD] = Field(
         default="all",
         description="What a network takes from its encoder: table and recurrent layer, or the table alone; none makes "
         "no encoder of the unlabelled texts",
@@ -41,11 +43,6 @@ class PretrainingSettings(BaseModel):
         default=512, ge=1, description="Words drawn for each step, against which every word is predicted"
     )
     held_out: float = Field(default=0.01, gt=0.0, lt=1.0, description="Share of the texts to measure perplexity on")
-
-    @field_validator("transfer", mode="before")
-    @classmethod
-    def _none_is_a_word(cls, value: object) -> object:
-        return "none" if value is None else value  # `--set` reads none as no value
 
     @model_validator(mode="after")
     def _takes_something(self) -> Self:

@@ -1,8 +1,10 @@
 """What can be chosen about training."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator, model_validator
+
+from sulsul.none_word import NONE_IS_A_WORD
 
 
 class TrainingSettings(BaseModel):
@@ -24,7 +26,7 @@ class TrainingSettings(BaseModel):
     batch_size: int = Field(default=32, ge=1)
     epochs: int = Field(default=20, ge=1)
     clip_norm: float | None = Field(default=None, gt=0.0, description="Largest global gradient norm")
-    class_weight: Literal["none", "balanced"] | dict[str, float] = "none"
+    class_weight: Annotated[Literal["none", "balanced"] | dict[str, float], NONE_IS_A_WORD] = "none"
     monitor: Literal["val_loss", "val_accuracy", "val_macro_f1"] = "val_loss"
     patience: int | None = Field(
         default=3, ge=0, description="Epochs without improvement; None, in TOML 'never': run all"
@@ -51,11 +53,6 @@ class TrainingSettings(BaseModel):
     def ends_as_planned(self) -> bool:
         """Whether the last epoch is the one to keep: a cosine schedule that nothing cuts short ends in small steps."""
         return self.schedule == "cosine" and self.patience is None
-
-    @field_validator("class_weight", mode="before")
-    @classmethod
-    def _none_is_a_word(cls, value: object) -> object:
-        return "none" if value is None else value  # `--set` reads none as no value
 
     @field_validator("patience", mode="before")
     @classmethod
