@@ -1,11 +1,12 @@
 """What unlabelled texts are worth: accuracy on held-out texts with few and many labels, with and without.
 
 A share of the labelled texts is taken away to judge; nothing is pretrained, fitted or chosen on it. Of the others so
-many are kept with their labels as ``--labels`` says; all of them, without labels, and the unlabelled files are what an
-encoder is pretrained on (start ``pretrained``) or virtual adversarial training reads (``virtual``); ``adversarial`` is
-of the labelled texts alone, and ``scratch`` neither. ``FOLDER/training-part.parquet`` is for trials before the texts
-that judge are looked at: name it as ``--data`` of another folder. Whatever was finished before is not done again, and
-an interrupted part goes on, so the command may be stopped and repeated. Usage:
+many are kept with their labels as ``--labels`` says, a tenth of them for temperature and the weight of the linear model
+(``split.validation``); all of them, without labels, and the unlabelled files are what an encoder is pretrained on
+(start ``pretrained``) or virtual adversarial training reads (``virtual``); ``adversarial`` is of the labelled texts
+alone, and ``scratch`` neither. ``FOLDER/training-part.parquet`` is for trials before the texts that judge are looked
+at: name it as ``--data`` of another folder. Whatever was finished before is not done again, and an interrupted part
+goes on, so the command may be stopped and repeated. Usage:
 
     python benchmarks/pretraining.py FOLDER --data imdb-train.parquet --unlabelled imdb-unlabelled.parquet \
         --labels 1000,5000,20000 --minutes 75 --set model.units=256 --set model.input.size=128
@@ -47,8 +48,7 @@ def main() -> None:
     split = SplitSettings(test=0.0, validation=options.judged, seed=options.split_seed)
     splits = split_corpus(corpus, split)
     write_table(corpus, splits.validation, folder / "judged.parquet")
-    overrides = ["split.test=0", *options.settings]
-    base = load_recipe("default").with_overrides(overrides)
+    base = load_recipe("default").with_overrides(options.settings)
     write_table(corpus, splits.train, folder / "training-part.parquet")
     texts = collect_all(corpus, splits.train, splits.validation, options)
     write_some(texts.texts, options.most_unlabelled, options.split_seed, folder / "unlabelled.parquet")
@@ -170,7 +170,7 @@ def train_once(
         return
     values = specification.model_dump(mode="json")
     values["data"] |= {"source": str(table), "text": ["text"], "label": "label"}
-    values["split"] |= {"validation_source": str(folder / "judged.parquet"), "test": 0.0}
+    values["split"] |= {"test_source": str(folder / "judged.parquet")}
     if start == PRETRAINED:
         values["pretraining"] |= {"encoder": str(folder / "encoder")}
     if start == VIRTUAL:
@@ -196,9 +196,10 @@ def train_once(
         "labels": n_labels,
         "start": variant,
         "seed": specification.training.seed,
-        "accuracy": record.evaluations["validation"].accuracy,
-        "macro_f1": record.evaluations["validation"].macro_f1,
-        "n_judged": record.evaluations["validation"].n,
+        "accuracy": record.evaluations["test"].accuracy,
+        "macro_f1": record.evaluations["test"].macro_f1,
+        "parts": {part.kind: part.accuracy for part in record.answer.parts} if record.answer else {},
+        "n_judged": record.evaluations["test"].n,
         "kept_epoch": record.training.kept_epoch,
         "seconds": record.training.seconds,
         "wall_s": time.perf_counter() - began,
@@ -213,11 +214,20 @@ def print_table(folder: Path) -> None:
         made = Encoder.load(folder / "encoder").provenance
         print(f"encoder: {made['texts']:,} texts, {made['tokens_read']:,} tokens read in {made['seconds']:,} s, "
               f"perplexity {made['perplexity']:.1f}")  # fmt: skip
-    print("| labels | start | accuracy | macro-F1 | seeds | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    print("| labels | start | accuracy | macro-F1 | the networks, the linear model alone | seeds | seconds |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for key in sorted({(row["labels"], row["start"]) for row in found}, key=lambda key: (key[0], key[1] != SCRATCH)):
         rows = [row for row in found if (row["labels"], row["start"]) == key]
-        print(f"| {key[0]:,} | {key[1]} | {_mean(rows, 'accuracy')} | {_mean(rows, 'macro_f1')} | {len(rows)} | "
+        print(f"| {key[0]:,} | {key[1]} | {_mean(rows, 'accuracy')} | {_mean(rows, 'macro_f1')} | "
+              f"{_parts(rows)} | {len(rows)} | "
               f"{np.mean([row['seconds'] for row in rows]):.0f} |")  # fmt: skip
+
+
+def _parts(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the mean accuracy of each part of an answer that has several."""
+    found = [row.get("parts", {}) for row in rows]
+    kinds = [kind for kind in ("recurrent", "linear") if all(kind in parts for parts in found)]
+    return ", ".join(f"{np.mean([parts[kind] for parts in found]):.4f}" for kind in kinds)
 
 
 def _mean(rows: Sequence[dict[str, Any]], key: str) -> str:
