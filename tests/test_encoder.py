@@ -85,9 +85,11 @@ def test_lengths_and_what_follows_the_first_layer_are_free(made: Path) -> None:
     encoder.copy_into(classifier, table_only=True)
     assert torch.equal(classifier.state_dict()["layers.1.forward_direction.bias"], own)
     assert torch.equal(classifier.state_dict()["input.weight"], encoder.tensors["input.weight"])
+    assert classifier.state_dict()["output.kernel"].any()
     encoder.copy_into(classifier)
     bias = encoder.tensors["recurrent.forward_direction.bias"]
     assert torch.equal(classifier.state_dict()["layers.1.forward_direction.bias"], bias)
+    assert not classifier.state_dict()["output.kernel"].any()  # no answer before it has learned one
 
 
 def _alter(folder: Path) -> None:

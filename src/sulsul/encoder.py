@@ -155,6 +155,10 @@ class Encoder:
     def copy_into(self, classifier: Classifier, *, table_only: bool = False) -> None:
         """Give a classifier the encoder's weights; with ``table_only`` its recurrent layer keeps its own.
 
+        Otherwise its output begins at zero: the states of a language model are large, and random weights behind them
+        would answer with confidence, and undo the encoder, before they have learned anything (Kumar et al. 2022,
+        "Fine-tuning can distort pretrained features and underperform out-of-distribution").
+
         Raises
         ------
         SpecificationError
@@ -175,6 +179,9 @@ class Encoder:
                         f"{tuple(tensor.shape)} {tensor.dtype}."
                     )
                 tensor.copy_(given)
+            if not table_only:
+                for parameter in classifier.output.parameters():
+                    parameter.zero_()
 
 
 def text_digests(texts: Iterable[str]) -> npt.NDArray[np.int64]:
