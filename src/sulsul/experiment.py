@@ -247,7 +247,8 @@ def _with_unlabelled(specification: RunSpecification, data: RunData, listener: L
 
 def _remove_if_worthless(folder: Path) -> None:
     """Remove a folder in which nothing is worth keeping: no checkpoint, no classifier and no encoder."""
-    if not any((folder / name).exists() for name in (CHECKPOINT_NAME, CONFIG_FILE, ENCODER_FOLDER)):
+    kept = (CHECKPOINT_NAME, CONFIG_FILE, ENCODER_FOLDER)
+    if folder.exists() and not any((folder / name).exists() for name in kept):
         for path in folder.iterdir():
             path.unlink()
         folder.rmdir()
