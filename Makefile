@@ -5,7 +5,7 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 NATIVE  := $(shell find cpp -name '*.cpp' -o -name '*.h' -o -name 'CMakeLists.txt') CMakeLists.txt
 
-.PHONY: fuzz sanitize kill soak demo test check fix setup site tour bench recipes-table results clean
+.PHONY: fuzz sanitize kill soak demo test test-ray check fix setup site tour bench recipes-table results clean
 setup: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt $(NATIVE)
@@ -19,7 +19,12 @@ demo: $(STAMP)
 	$(BIN)/sulsul demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
+
+# On a Ray cluster of two workers of this machine.
+test-ray: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt "ray[data,train]>=2.50"
+	$(BIN)/python -m pytest tests/distributed/test_ray.py
 
 check: $(STAMP)
 	$(BIN)/ruff check .

@@ -283,7 +283,7 @@ def test_two_processes_share_one_build(tmp_path: Path) -> None:
     ]
     for process in processes:
         process.start()
-    got = [answers.get(timeout=60) for _ in processes]
+    got = [answers.get(timeout=240) for _ in processes]
     for process in processes:
         process.join()
     assert sum(n_built for n_built, _ in got) == 2  # type: ignore[misc]

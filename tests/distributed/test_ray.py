@@ -38,7 +38,12 @@ def ray() -> Iterator[ModuleType]:
     import ray
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    options = {"num_cpus": 2, "include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        ray.init(address="local", **options)
+    except Exception:  # it gives its processes 30 s to start, too few on a busy machine
+        ray.shutdown()
+        ray.init(address="local", **options)
     with ray_cluster("local") as connected:  # finds the one that is there
         yield connected
     with warnings.catch_warnings():
