@@ -112,7 +112,7 @@ def serve(run: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
             [sys.executable, "-m", "sulsul", "serve", str(run), "--port", str(port)], stdout=file, stderr=file
         )
     address = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+    for _ in range(3000):
         try:
             urllib.request.urlopen(f"{address}/readyz", timeout=5).close()
         except (urllib.error.URLError, ConnectionError):
