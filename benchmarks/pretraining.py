@@ -184,7 +184,7 @@ def train_once(
         baselines=False,
         resume=run.exists(),
         listener=Listener(
-            on_epoch=lambda record: print(f"  {name}: epoch {record.epoch}, {record.val_accuracy:.4f}", flush=True),
+            on_epoch=lambda record: print(f"  {name}: epoch {record.epoch}, loss {record.loss:.4f}", flush=True),
             stop_requested=stop,
         ),
     )
