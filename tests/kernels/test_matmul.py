@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from tests.tolerances import (
     MATMUL_FLOAT32,
     MATMUL_FLOAT32_BF16,
@@ -12,7 +13,8 @@ from tests.tolerances import (
     MATMUL_SPLIT_TYPICAL,
 )
 
-from sulsul.kernels import _native
+from sulsul.errors import KernelError
+from sulsul.kernels import _native, native
 
 SIZES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 129)
 FORMS = ("nn", "nt", "tn")
@@ -207,3 +209,16 @@ def test_refuses_what_does_not_fit(shapes, options, message):
 def test_refuses_columns_that_are_not_neighbours():
     with pytest.raises(ValueError, match="contiguous"):
         _native.matmul(np.ones((3, 2), np.float32).T, np.ones((3, 5), np.float32), np.ones((2, 5), np.float32))
+
+
+def test_the_wrapper_multiplies_strided_torch_tensors_and_names_what_does_not_fit():
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn((9, 20), generator=generator)[:, 5:11], torch.randn((4, 6), generator=generator)
+    whole = torch.zeros((9, 10))
+    for _ in range(2):
+        native.matmul(a, b, whole[:, 3:7], transpose_b=True, accumulate=True)
+    torch.testing.assert_close(whole[:, 3:7], 2 * a @ b.T)
+    assert (whole[:, :3] == 0).all()
+    assert (whole[:, 7:] == 0).all()
+    with pytest.raises(KernelError, match="summed dimension"):
+        native.matmul(a, b, whole[:, 3:7])

@@ -7,6 +7,7 @@ int64.
 Layouts, equations and the packed batch are those of :mod:`sulsul.kernels.reference`.
 """
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -247,6 +248,26 @@ def force_instruction_set(name: InstructionSet) -> None:
     _call(_native.force_isa, name)
 
 
+def matmul(
+    a: Array,
+    b: Array,
+    out: Array,
+    *,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    accumulate: bool = False,
+) -> None:
+    """Write op(a) op(b) to ``out`` (M, N), or add it. Rows may lie apart, their elements not.
+
+    Raises
+    ------
+    KernelError
+        If shapes or dtypes do not fit together, or both factors are to be transposed.
+    """
+    product = functools.partial(_native.matmul, transpose_a=transpose_a, transpose_b=transpose_b, accumulate=accumulate)
+    _call(product, a, b, out)
+
+
 def thread_count() -> int:
     """Return the number of threads the kernels use, the caller included. Results do not depend on it."""
     n: int = _native.thread_count()
@@ -268,7 +289,7 @@ def _call(function: Callable[..., None], *arguments: object) -> None:
     try:
         function(*arguments)
     except (ValueError, TypeError, RuntimeError) as error:
-        raise KernelError(f"native recurrence: {error}") from error
+        raise KernelError(f"native kernels: {error}") from error
 
 
 def _common(

@@ -23,7 +23,7 @@ from sulsul.model.recurrence_inputs import TokenInput
 from sulsul.model.recurrent import Recurrent
 from sulsul.pretraining.lazy_table import LazyTable
 from sulsul.pretraining.predicted_words import NegativeSampler, PredictedWords
-from sulsul.pretraining.sampled_softmax import Candidates, full_softmax_loss, sampled_softmax_loss
+from sulsul.pretraining.sampled_softmax import NO_WORD, Candidates, full_softmax_loss, sampled_softmax_loss
 from sulsul.pretraining.segments import neighbours
 from sulsul.training.clipping import clip_gradients
 from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step
@@ -38,7 +38,7 @@ class StepLoss(NamedTuple):
 
 
 class _Predictions(NamedTuple):
-    """States (M, H) and the words (M,) that they are to predict."""
+    """States (N, D·H), and for each direction the word (D, N) to predict at each place, or ``NO_WORD``."""
 
     states: Tensor
     words: Tensor
@@ -101,22 +101,24 @@ class LanguageModel:
             If the loss is not finite.
         """
         part_rows, read, predictions = self._forward(corpus, rows)
-        if not len(predictions.words):
+        is_predicted = predictions.words != NO_WORD
+        n = int(is_predicted.sum())
+        if not n:
             return StepLoss(0.0, 0)
         negatives = self._sampler.draw(step)
         words, places = torch.unique(
-            torch.cat([predictions.words, torch.from_numpy(negatives.words)]), return_inverse=True
+            torch.cat([predictions.words[is_predicted], torch.from_numpy(negatives.words)]), return_inverse=True
         )
-        n = len(predictions.words)
         output = self._output.read(words)
         candidates = Candidates(
-            places[:n],
+            torch.full_like(predictions.words, NO_WORD).masked_scatter_(is_predicted, places[:n]),
             places[n:],
-            self._log_expected[predictions.words],
+            self._log_expected[predictions.words.clamp(min=0)],
             torch.from_numpy(negatives.log_expected),
             len(words),
         )
-        loss = sampled_softmax_loss(self._dropped(predictions.states, step), output, candidates)
+        kept = self._kept(predictions.states, step) if self._dropout else None
+        loss = sampled_softmax_loss(predictions.states, output, candidates, kept, share_kept=1.0 - self._dropout)
         value = loss.item()
         if not np.isfinite(value):
             raise TrainingError(
@@ -146,8 +148,11 @@ class LanguageModel:
         total, n = 0.0, 0
         for rows in batches:
             _, _, predictions = self._forward(corpus, rows)
-            total += full_softmax_loss(predictions.states, self._output.values, predictions.words)
-            n += len(predictions.words)
+            by_direction = predictions.states.chunk(len(predictions.words), dim=1)
+            for states, words in zip(by_direction, predictions.words, strict=True):
+                is_predicted = words != NO_WORD
+                total += full_softmax_loss(states[is_predicted], self._output.values, words[is_predicted])
+                n += int(is_predicted.sum())
         if not n:
             raise DataError("the held-out texts hold no word that is predicted; more texts are needed to pretrain.")
         return StepLoss(total / n, n)
@@ -204,30 +209,18 @@ class LanguageModel:
         states = self._recurrent(TokenInput(batch.token_ids, vectors), batch)
         words = self._predicted.of_types(packed.types)[packed.token_ids]
         pairs = neighbours(packed.batch_sizes)
-        found = [_predictions(states[:, : self._units], pairs.before, words, pairs.after)]
+        to_predict = np.full((self._recurrent.layer.n_directions, len(words)), NO_WORD, np.int64)
+        to_predict[0, pairs.before] = words[pairs.after]
         if self._recurrent.layer.bidirectional:
-            found.append(_predictions(states[:, self._units :], pairs.after, words, pairs.before))
-        together = _Predictions(torch.cat([part.states for part in found]), torch.cat([part.words for part in found]))
-        return table_rows, read, together
+            to_predict[1, pairs.after] = words[pairs.before]
+        return table_rows, read, _Predictions(states, torch.from_numpy(to_predict))
 
-    def _dropped(self, states: Tensor, step: int) -> Tensor:
-        if not self._dropout:
-            return states
-        # The masks are a function of seed and step: there is no random state to save.
-        seed = int(np.random.SeedSequence([self._seed, step, 3]).generate_state(1, np.uint64)[0])
-        generator = torch.Generator().manual_seed(seed)
-        kept = torch.empty_like(states).bernoulli_(1.0 - self._dropout, generator=generator)
-        return states * kept.div_(1.0 - self._dropout)
-
-
-def _predictions(
-    states: Tensor, at: Rows, words: "np.ndarray[tuple[int], np.dtype[np.int32]]", to: Rows
-) -> _Predictions:
-    """Return the states at some rows and the words at others, where these are predicted at all."""
-    known = words[to] >= 0
-    return _Predictions(
-        states.index_select(0, torch.from_numpy(at[known])), torch.from_numpy(words[to[known]].astype(np.int64))
-    )
+    def _kept(self, states: Tensor, step: int) -> Tensor:
+        """Return which values (N, D·H) dropout keeps: a function of seed and step, so there is no state to save."""
+        draws = np.frombuffer(
+            np.random.default_rng([self._seed, step, 3]).bytes(2 * states.numel()), dtype="<u2"
+        ).reshape(states.shape)
+        return torch.from_numpy(draws >= round(self._dropout * 2**16))
 
 
 def _output_table(predicted: PredictedWords, units: int, seed: int) -> Tensor:
