@@ -55,6 +55,11 @@ def test_raw_ids_without_padding_is_impossible() -> None:
         RunSpecification.from_toml('[model.input]\nkind = "raw-ids"')
 
 
+def test_tokens_of_padded_texts_are_not_left_out() -> None:
+    with pytest.raises(SpecificationError, match=r"training\.token_dropout leaves tokens out.*leave one of them out"):
+        RunSpecification().with_overrides(["training.token_dropout=0.1", "text.max_length=9", "text.pad_to=9"])
+
+
 def test_malformed_toml_names_the_line() -> None:
     with pytest.raises(SpecificationError, match="line 1"):
         RunSpecification.from_toml("name = = 3")

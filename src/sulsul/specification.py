@@ -66,6 +66,15 @@ class RunSpecification(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _only_words_are_left_out(self) -> Self:
+        if self.training.token_dropout and self.text.pad_to is not None:
+            raise ValueError(
+                "training.token_dropout leaves tokens out, of which text.pad_to makes equally many in every text: "
+                "leave one of them out"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _ngrams_are_summed(self) -> Self:
         if self.text.ngrams is not None and self.model.input.kind != "summed-embedding":
             raise ValueError(

@@ -35,6 +35,8 @@ SETTINGS = [
     "model.input.size=4",
     "--set",
     "training.seed=3",
+    "--set",
+    "training.token_dropout=0.2",
 ]
 
 

@@ -72,12 +72,18 @@ def interrupt_and_resume(
     return end_state(classifier, result)
 
 
+@pytest.mark.parametrize("token_dropout", [0.0, 0.2])
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam", "adamw"])
 def test_an_interrupted_run_ends_with_the_same_bytes(
-    make_classifier: Make, train: EncodedCorpus, validation: EncodedCorpus, tmp_path: Path, optimizer: str
+    make_classifier: Make,
+    train: EncodedCorpus,
+    validation: EncodedCorpus,
+    tmp_path: Path,
+    optimizer: str,
+    token_dropout: float,
 ) -> None:
     momentum = 0.9 if optimizer == "sgd" else 0.0
-    chosen = settings(optimizer=optimizer, momentum=momentum)
+    chosen = settings(optimizer=optimizer, momentum=momentum, token_dropout=token_dropout)
     classifier = make_classifier(dropout=0.3)
     whole = end_state(classifier, train_classifier(classifier, train, validation, chosen, classes=CLASSES))
     # Within an epoch, at its end, and before the first step.

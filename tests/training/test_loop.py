@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from tests.training.conftest import VOCABULARY_SIZE, tiny_specification
 
 from sulsul.batching import BatchSampler, EncodedCorpus
 from sulsul.errors import SpecificationError, TrainingError
@@ -43,6 +44,17 @@ def test_learns_a_task_that_only_word_order_decides(
     assert [record.epoch for record in result.history] == list(range(1, 16))
     assert (result.stopped, result.monitored) == ("finished", "val_loss")
     assert not classifier.training
+
+
+def test_tokens_left_out_take_the_task_away(train: EncodedCorpus, validation: EncodedCorpus) -> None:
+    """Who sees the 1 or the 2 alone cannot tell which came first: training goes on, and on other texts each epoch."""
+    losses = []
+    for rate in (0.0, 0.6):
+        classifier = Classifier(tiny_specification(), vocabulary_size=VOCABULARY_SIZE, n_classes=2)
+        chosen = settings(epochs=12, patience=None, token_dropout=rate)
+        losses.append(train_classifier(classifier, train, validation, chosen, classes=CLASSES).history[-1].loss)
+    assert losses[0] < 0.3
+    assert losses[1] > 0.5
 
 
 def test_without_recurrence_the_task_cannot_be_learned(train: EncodedCorpus, validation: EncodedCorpus) -> None:
@@ -201,7 +213,10 @@ def test_the_batch_of_such_a_loss_is_named_among_steps_taken_together(
         train_classifier(make_classifier(), weighted, None, chosen, classes=CLASSES, poll_interval_s=60.0)
 
 
-def test_polling_changes_no_bit(make_classifier: Make, train: EncodedCorpus, validation: EncodedCorpus) -> None:
+@pytest.mark.parametrize("token_dropout", [0.0, 0.2])
+def test_polling_changes_no_bit(
+    make_classifier: Make, train: EncodedCorpus, validation: EncodedCorpus, token_dropout: float
+) -> None:
     ends, reports = [], []
     for interval_s in (0.0, 60.0):
         classifier, seen = make_classifier(dropout=0.3), list[BatchReport]()
@@ -209,7 +224,7 @@ def test_polling_changes_no_bit(make_classifier: Make, train: EncodedCorpus, val
             classifier,
             train,
             validation,
-            settings(schedule="cosine", warmup_steps=3),
+            settings(schedule="cosine", warmup_steps=3, token_dropout=token_dropout),
             classes=CLASSES,
             on_batch=seen.append,
             poll_interval_s=interval_s,

@@ -160,7 +160,7 @@ def run_epochs(
             # Forward, loss, backward, clip and step, in this order; see TorchStep.run. Small steps are taken several
             # at a time: from one to the next, this loop would cost a sixth of the smallest.
             outcomes = run.step_runner.run_for(
-                poll_interval_s, run.train, plan.batches, learning_rates=plan.learning_rates, step=run.step
+                poll_interval_s, plan.corpus, plan.batches, learning_rates=plan.learning_rates, step=run.step
             )
             run.end_steps(plan, outcomes)
             if on_batch is not None:

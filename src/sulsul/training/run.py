@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from sulsul.batching import BatchSampler, EncodedCorpus
+from sulsul.batching import BatchSampler, EncodedCorpus, thin_batches
 from sulsul.batching.mapped import PageKeeper
 from sulsul.model.classifier import Classifier
 from sulsul.training.checkpoint import (
@@ -52,8 +53,9 @@ class BatchReport:
 
 
 class StepPlan(NamedTuple):
-    """Batches to train on one after another, each with its learning rate."""
+    """Batches of a corpus to train on one after another, each with its learning rate."""
 
+    corpus: EncodedCorpus
     batches: list[Rows]
     learning_rates: list[float]
 
@@ -136,8 +138,14 @@ class Run:
 
     def plan(self, batches: Sequence[Rows]) -> StepPlan:
         """Return the batches to offer to the step runner: at most twice as many as it took the last time."""
-        chosen = list(batches[self.batch : self.batch + self._n_offered])
-        return StepPlan(chosen, [self.schedule.learning_rate(self.step + i) for i in range(len(chosen))])
+        chosen, corpus = list(batches[self.batch : self.batch + self._n_offered]), self.train
+        learning_rates = [self.schedule.learning_rate(self.step + i) for i in range(len(chosen))]
+        rate = self.settings.token_dropout
+        if rate:
+            corpus = thin_batches(corpus, chosen, rate=rate, seed=self.settings.seed, step=self.step)
+            ends = np.cumsum([len(rows) for rows in chosen])
+            chosen = np.split(np.arange(len(corpus)), ends[:-1])
+        return StepPlan(corpus, chosen, learning_rates)
 
     def end_steps(self, plan: StepPlan, outcomes: list[StepOutcome]) -> None:
         """Count the steps taken, batch by batch.

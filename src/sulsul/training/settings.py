@@ -33,6 +33,12 @@ class TrainingSettings(BaseModel):
     )
     keep: Literal["best", "last"] = "best"
     bucket: bool = Field(default=True, description="Batch texts of similar length together")
+    token_dropout: float = Field(
+        default=0.0,
+        ge=0.0,
+        lt=1.0,
+        description="Share of the tokens of every text that are left out, others in every epoch",
+    )
     adversarial: float = Field(
         default=0.0,
         ge=0.0,
