@@ -3,7 +3,8 @@ import torch
 from torch.nn import functional
 
 from sulsul.pretraining import sampled_softmax
-from sulsul.pretraining.sampled_softmax import NO_WORD, Candidates, full_softmax_loss, sampled_softmax_loss
+from sulsul.pretraining.predicted_words import NO_WORD
+from sulsul.pretraining.sampled_softmax import Candidates, full_softmax_loss, sampled_softmax_loss
 
 
 def drawn(n: int = 11, size: int = 3, n_rows: int = 7) -> tuple[torch.Tensor, torch.Tensor, Candidates]:

@@ -22,8 +22,8 @@ from sulsul.model.packed_batch import PackedBatch
 from sulsul.model.recurrence_inputs import TokenInput
 from sulsul.model.recurrent import Recurrent
 from sulsul.pretraining.lazy_table import LazyTable
-from sulsul.pretraining.predicted_words import NegativeSampler, PredictedWords
-from sulsul.pretraining.sampled_softmax import NO_WORD, Candidates, full_softmax_loss, sampled_softmax_loss
+from sulsul.pretraining.predicted_words import NO_WORD, NegativeSampler, PredictedWords
+from sulsul.pretraining.sampled_softmax import Candidates, full_softmax_loss, sampled_softmax_loss
 from sulsul.pretraining.segments import neighbours
 from sulsul.training.clipping import clip_gradients
 from sulsul.training.optimizers import build_optimizer, load_optimizer_tensors, optimizer_tensors, take_step

@@ -14,6 +14,8 @@ from sulsul.text.word_types import WordTypes
 POWER = 0.75
 """Words are drawn in proportion to their frequency to this power: Mikolov et al. 2013, "Distributed representations of
 words and phrases", section 2.2."""
+NO_WORD = -1
+"""In place of a predicted word's number where there is none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,8 @@ class PredictedWords:
     Attributes
     ----------
     of_row : int32 (V,)
-        For every row of the table the number of the word that it belongs to, -1 for n-grams and all other words.
+        For every row of the table the number of the word that it belongs to, ``NO_WORD`` for n-grams and all other
+        words.
     counts : int64 (K,)
         How often each occurs.
     """
@@ -77,12 +80,12 @@ class PredictedWords:
         rows = rows[counts_of_row[rows] > 0]
         if len(rows) < 2:
             raise DataError("the texts hold fewer than two words of the vocabulary: there is nothing to predict.")
-        of_row = np.full(tokenizer.vocabulary_size, -1, np.int32)
+        of_row = np.full(tokenizer.vocabulary_size, NO_WORD, np.int32)
         of_row[rows] = np.arange(len(rows), dtype=np.int32)
         return cls(of_row, counts_of_row[rows])
 
     def of_types(self, types: WordTypes) -> npt.NDArray[np.int32]:
-        """Return the number of each type (W,) among the predicted words, -1 for all others."""
+        """Return the number of each type (W,) among the predicted words, ``NO_WORD`` for all others."""
         return self.of_row[first_parts(types)]
 
     def __len__(self) -> int:

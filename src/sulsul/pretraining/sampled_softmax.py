@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sulsul.kernels import native
+from sulsul.pretraining.predicted_words import NO_WORD
 
 _CHUNK_ROWS = 1024
 """Predictions at a time: with 512 draws their logits are 2 MB, which stay in the cache."""
-NO_WORD = -1
-"""In place of a word where none is to be predicted."""
 
 
 class Candidates:
@@ -26,7 +25,7 @@ class Candidates:
     Parameters
     ----------
     targets : Tensor, shape (D, N), int64
-        Row of the word that each direction is to predict at each place, or :data:`NO_WORD`.
+        Row of the word that each direction is to predict at each place, or ``NO_WORD``.
     negatives : Tensor, shape (S,), int64
         Rows of the drawn words, distinct.
     log_expected_targets, log_expected_negatives : Tensor, shapes (D, N) and (S,)
