@@ -1,5 +1,6 @@
 #include <nanobind/nanobind.h>
 
+void bind_documents(nanobind::module_& m);
 void bind_matmul(nanobind::module_& m);
 void bind_network(nanobind::module_& m);
 void bind_recurrence(nanobind::module_& m);
@@ -11,4 +12,5 @@ NB_MODULE(_native, m) {
   bind_matmul(m);
   bind_recurrence(m);
   bind_network(m);
+  bind_documents(m);
 }

@@ -1,6 +1,7 @@
 """A pretrained encoder as a folder on disk: what a network reads a text with before it has seen a label.
 
-It holds the input's table and the first recurrent layer, the tokenizer they belong to, and how they were made.
+It holds the input's table and the first recurrent layer, the tokenizer they belong to, the n-gram vectors of the linear
+part, if any, and how they were made.
 ``encoder.json`` is written last and lists the SHA-256 of the other files.
 """
 
@@ -15,11 +16,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from safetensors.numpy import save as safetensors_bytes_of_arrays
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
 import sulsul
 from sulsul.errors import BundleError, OutputError, SpecificationError, SulsulError
+from sulsul.evaluation.ngram_vectors import NgramVectors, NgramVectorsDescription
 from sulsul.files import create_folder, write_atomically, write_text_atomically
 from sulsul.model.classifier import Classifier
 from sulsul.model.specification import ModelSpecification, RecurrentLayer
@@ -32,6 +35,7 @@ ENCODER_FILE = "encoder.json"
 WEIGHTS_FILE = "encoder.safetensors"
 TOKENIZER_FILE = "tokenizer.json"
 TEXTS_FILE = "texts.safetensors"
+NGRAMS_FILE = "ngrams.safetensors"
 # How a sequence is cut and padded says nothing about what its tokens mean.
 _FREE_TEXT_SETTINGS = {"max_length", "truncate", "pad_to", "pad_side"}
 
@@ -42,11 +46,12 @@ class EncoderConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["sulsul encoder"] = "sulsul encoder"
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 1
     sulsul_version: str
     vocabulary_size: int = Field(ge=1, le=2**31 - 1)
     text: TextSettings
     model: ModelSpecification
+    ngrams: NgramVectorsDescription | None = None
     provenance: dict[str, JsonValue] = {}
     files: dict[str, FileEntry]
 
@@ -68,6 +73,8 @@ class Encoder:
         Sources, numbers of texts and tokens, and how the pretraining went.
     digests : int64 (B,)
         :func:`text_digests` of the texts that were read, rising.
+    ngrams
+        For the linear part beside the networks.
     """
 
     tensors: Mapping[str, Tensor]
@@ -75,6 +82,7 @@ class Encoder:
     model: ModelSpecification
     provenance: Mapping[str, JsonValue] = field(default_factory=dict)
     digests: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    ngrams: NgramVectors | None = None
 
     def save(self, folder: Path, *, extra_files: Mapping[str, bytes] | None = None) -> None:
         """Write the encoder into ``folder``, which is created when missing.
@@ -91,15 +99,18 @@ class Encoder:
             WEIGHTS_FILE: safetensors_bytes({name: t.detach().contiguous() for name, t in self.tensors.items()}),
             TOKENIZER_FILE: self.tokenizer.to_json().encode("utf-8"),
             TEXTS_FILE: safetensors_bytes({"digests": torch.from_numpy(self.digests)}),
+            **({} if self.ngrams is None else {NGRAMS_FILE: safetensors_bytes_of_arrays(self.ngrams.arrays())}),
             **(extra_files or {}),
         }
         for name, content in contents.items():
             write_atomically(folder / name, content)
         config = EncoderConfig(
+            schema_version=1 if self.ngrams is None else 2,
             sulsul_version=sulsul.__version__,
             vocabulary_size=self.tokenizer.vocabulary_size,
             text=self.tokenizer.settings,
             model=self.model,
+            ngrams=None if self.ngrams is None else self.ngrams.description(),
             provenance=dict(self.provenance),
             files={name: FileEntry.of(content) for name, content in contents.items()},
         )
@@ -131,7 +142,8 @@ class Encoder:
         digests = files.tensors(TEXTS_FILE).get("digests")
         if digests is None or digests.dtype != torch.int64 or digests.ndim != 1:
             raise BundleError(f"{folder / TEXTS_FILE} does not hold the digests of texts.")
-        return cls(tensors, tokenizer, config.model, config.provenance, digests.numpy())
+        ngrams = _ngrams(files, config)
+        return cls(tensors, tokenizer, config.model, config.provenance, digests.numpy(), ngrams)
 
     def was_read(self, texts: Iterable[str]) -> npt.NDArray[np.bool_]:
         """Return which texts were among those that it was pretrained on (B,)."""
@@ -273,13 +285,20 @@ def read_encoder_config(folder: Path) -> EncoderConfig:
     """Read and validate ``encoder.json``; raises :class:`BundleError` as :meth:`Encoder.load` does."""
     path = folder / ENCODER_FILE
     try:
-        values = read_listing(path, newest_schema=1, kind="a pretrained encoder")
+        values = read_listing(path, newest_schema=2, kind="a pretrained encoder")
     except (FileNotFoundError, NotADirectoryError):
         raise BundleError(_not_an_encoder(folder)) from None
     try:
         return EncoderConfig.model_validate(values)
     except ValidationError as error:
         raise BundleError(f"{path}: {describe_validation_error(error)}") from None
+
+
+def _ngrams(files: VerifiedFolder, config: EncoderConfig) -> NgramVectors | None:
+    if config.ngrams is None:
+        return None
+    arrays = {name: tensor.numpy() for name, tensor in files.tensors(NGRAMS_FILE).items()}
+    return NgramVectors.from_arrays(config.ngrams, arrays)
 
 
 def _not_an_encoder(folder: Path) -> str:

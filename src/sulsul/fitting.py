@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from sulsul.ensemble import Ensemble
 from sulsul.errors import DataError, SpecificationError
@@ -19,6 +18,7 @@ from sulsul.preparation import PreparedData
 from sulsul.specification import RunSpecification
 from sulsul.streamed import RunData
 from sulsul.text import Tokenizer
+from sulsul.text.script import mostly_hangul
 from sulsul.text.vectors import read_vectors
 from sulsul.training import MembersListener, TrainingResult, train_members
 from sulsul.training.class_weights import class_weights
@@ -137,7 +137,8 @@ def fit_wide_part(
 ) -> LinearBaseline | None:
     """Fit what answers beside the networks, on the n-grams of the stronger baseline; None where none is asked for.
 
-    Characters of mostly Korean texts are taken apart into letters. Where most training texts have several lines, first
+    Characters of mostly Korean texts are taken apart into letters. An encoder's n-gram vectors bring their own n-grams,
+    and are features too. Where most training texts have several lines, first
     lines are features of their own. The baselines are fitted where they are not given.
 
     Raises
@@ -154,16 +155,13 @@ def fit_wide_part(
     return fit_linear_part(
         texts,
         class_ids,
-        "jamo" if unit == "char" and _mostly_hangul(texts) else unit,
+        "jamo" if unit == "char" and mostly_hangul(texts) else unit,
         n_classes=len(data.labels.classes),
         first_line=2 * int(texts.str.contains("\n", literal=True).sum()) > len(texts),
         weights=_text_weights(specification.training, data),
+        vectors=None if data.encoder is None else data.encoder.ngrams,
         seed=specification.training.seed,
     )
-
-
-def _mostly_hangul(texts: pl.Series) -> bool:
-    return 2 * int(texts.str.count_matches(r"\p{Hangul}").sum()) > int(texts.str.count_matches(r"\p{L}").sum())
 
 
 def _text_weights(settings: TrainingSettings, data: PreparedData) -> npt.NDArray[np.float64] | None:

@@ -14,7 +14,7 @@ from sulsul.corpora.mapped import MappedCorpus
 from sulsul.ensemble import Ensemble, Texts
 from sulsul.evaluation import Evaluation, compare_paired, evaluate_predictions, predicted_labels
 from sulsul.evaluation.abstention import confidence, select_answers
-from sulsul.evaluation.baselines import TITLES, BaselineResult
+from sulsul.evaluation.baselines import BaselineResult, linear_title
 from sulsul.evaluation.linear_classifier import LinearClassifier
 from sulsul.evaluation.logits import probabilities_of_logits
 from sulsul.evaluation.significance import PairedComparison
@@ -117,8 +117,13 @@ def judge_parts(
 
 
 def _linear_title(linear: LinearClassifier) -> str:
-    """Return what the linear part reads; first lines only where it does."""
-    return TITLES[linear.features.unit] + (", first lines by themselves" if linear.features.first_line else "")
+    """Return what the linear part reads; first lines and vectors only where it does."""
+    said = [linear_title(linear.features.unit, linear.features.longest)]
+    if linear.features.first_line:
+        said.append("first lines by themselves")
+    if "vectors" in linear.settings:
+        said.append("n-gram vectors learned without labels")
+    return ", ".join(said)
 
 
 def _part(name: str, kind: Literal["member", "recurrent", "linear", "whole"], judged: Judgement) -> PartScores:

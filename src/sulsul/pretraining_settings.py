@@ -42,6 +42,14 @@ class PretrainingSettings(BaseModel):
     negatives: int = Field(
         default=512, ge=1, description="Words drawn for each step, against which every word is predicted"
     )
+    ngram_vectors: int = Field(
+        default=256,
+        ge=0,
+        multiple_of=16,
+        description="Size of the n-gram vectors that the linear part gets from the same texts; 0: none",
+    )
+    ngram_epochs: int = Field(default=10, ge=1, description="Passes over the texts to learn them")
+    ngram_rows: int = Field(default=300_000, ge=1, description="Only so many of the most frequent n-grams have one")
     held_out: float = Field(default=0.01, gt=0.0, lt=1.0, description="Share of the texts to measure perplexity on")
 
     @model_validator(mode="after")

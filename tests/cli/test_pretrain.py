@@ -54,9 +54,18 @@ def test_pretrain_then_train_from_it(table: Path, tmp_path: Path) -> None:
     assert "epoch 2 · step" in printed
     assert "tokens/s" in printed
     assert "--pretrained" in printed
-    assert Encoder.load(tmp_path / "encoder").provenance["texts"] == 82
+    assert "n-gram vectors · 10 of 10 epochs" in printed
+    encoder = Encoder.load(tmp_path / "encoder")
+    assert encoder.provenance["texts"] == 82
+    assert encoder.ngrams is not None
     run("train", table, "--pretrained", tmp_path / "encoder", "-o", tmp_path / "run", "--no-baselines", *OPTIONS)
-    assert Bundle.load(tmp_path / "run").specification.pretraining.encoder == str(tmp_path / "encoder")
+    bundle = Bundle.load(tmp_path / "run")
+    assert bundle.specification.pretraining.encoder == str(tmp_path / "encoder")
+    assert bundle.ensemble.linear is not None
+    assert bundle.ensemble.linear.settings["vectors"] == 256
+    features = bundle.ensemble.linear.features
+    assert (features.column[encoder.ngrams.ngrams.buckets] >= 0).all()
+    assert "n-gram vectors learned without labels" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
 
 
 def test_rows_without_a_label_serve_to_pretrain(table: Path, tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import torch
 
 from sulsul.encoder import Encoder
-from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, TrainingError
+from sulsul.errors import BundleError, DataError, InterruptedRunError, OutputError, SpecificationError, TrainingError
 from sulsul.pretraining import PretrainingListener, PretrainingTexts, collect_texts, pretrain
 from sulsul.pretraining.history import Look
 from sulsul.specification import RunSpecification
@@ -86,6 +87,47 @@ def test_an_interrupted_pretraining_ends_with_the_same_weights(tmp_path: Path) -
         assert torch.equal(tensor, resumed.tensors[name]), name
     for name in ("encoder.safetensors", "tokenizer.json"):
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+
+
+def with_linear_part(**settings: object) -> RunSpecification:
+    found = specification(pretraining={"ngram_vectors": 16, "ngram_epochs": 3, **settings})
+    return found.with_overrides(["wide.kind=linear"])
+
+
+def test_a_linear_part_gets_vectors_for_its_ngrams(tmp_path: Path) -> None:
+    outcome = pretrain(with_linear_part(), counting_texts(), tmp_path / "e")
+    read = Encoder.load(tmp_path / "e")
+    assert read.ngrams is not None
+    assert outcome.encoder.ngrams is not None
+    assert read.ngrams.unit == "word"
+    np.testing.assert_array_equal(read.ngrams.vectors, outcome.encoder.ngrams.vectors)
+    assert read.provenance["ngrams"] == len(read.ngrams.vectors) > 10
+    assert not list((tmp_path / "e").glob("*checkpoint*"))
+    without = pretrain(with_linear_part(ngram_vectors=0), counting_texts(), tmp_path / "without").encoder
+    assert without.ngrams is None
+    assert Encoder.load(tmp_path / "without").ngrams is None
+
+
+def test_damaged_ngram_vectors_are_refused(tmp_path: Path) -> None:
+    pretrain(with_linear_part(), counting_texts(), tmp_path / "e")
+    path = tmp_path / "e" / "ngrams.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    with pytest.raises(BundleError, match="was altered"):
+        Encoder.load(tmp_path / "e")
+
+
+def test_a_pretraining_interrupted_at_its_ngrams_ends_with_the_same_encoder(tmp_path: Path) -> None:
+    texts, reports = counting_texts(), []
+    whole = pretrain(with_linear_part(), texts, tmp_path / "whole").encoder
+    listener = PretrainingListener(on_ngrams=reports.append, stop_requested=lambda: len(reports) == 2)
+    with pytest.raises(InterruptedRunError, match=r"step 2 of 3 of its n-gram vectors.*--resume"):
+        pretrain(with_linear_part(), texts, tmp_path / "parts", listener=listener)
+    resumed = pretrain(with_linear_part(), texts, tmp_path / "parts", resume=True).encoder
+    assert whole.ngrams is not None
+    assert resumed.ngrams is not None
+    np.testing.assert_array_equal(whole.ngrams.vectors, resumed.ngrams.vectors)
+    for name, tensor in whole.tensors.items():
+        assert torch.equal(tensor, resumed.tensors[name]), name
 
 
 def test_it_is_resumed_with_the_same_settings_and_texts_only(tmp_path: Path) -> None:

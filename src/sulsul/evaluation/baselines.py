@@ -20,17 +20,25 @@ from sulsul.evaluation.intervals import Interval, macro_f1_interval, wilson_inte
 from sulsul.evaluation.linear_classifier import LinearClassifier
 from sulsul.evaluation.linear_fitting import Labels, LinearFit, as_labels
 from sulsul.evaluation.metrics import FloatArray, macro_f1
+from sulsul.evaluation.ngram_vectors import NgramVectors
 from sulsul.evaluation.ngrams import Unit, fit_tfidf
 
 Texts = Sequence[str] | pl.Series
 
 LONGEST: dict[Unit, int] = {"word": 2, "char": 4, "jamo": 5}
+"""The longest n-grams of a baseline."""
+PART_LONGEST: dict[Unit, int] = {"word": 3, "char": 4, "jamo": 5}
+"""The longest n-grams of the linear part of an answer."""
 MAJORITY_TITLE = "Majority class"
-TITLES: dict[Unit, str] = {
-    "word": "TF-IDF words 1–2, linear",
-    "char": "TF-IDF characters 1–4, linear",
-    "jamo": "TF-IDF Hangul letters 1–5, linear",
-}
+_NOUNS: dict[Unit, str] = {"word": "words", "char": "characters", "jamo": "Hangul letters"}
+
+
+def linear_title(unit: Unit, longest: int) -> str:
+    """Return what a linear model reads, in words."""
+    return f"TF-IDF {_NOUNS[unit]} 1–{longest}, linear"
+
+
+TITLES: dict[Unit, str] = {unit: linear_title(unit, longest) for unit, longest in LONGEST.items()}
 
 
 class BaselineScores(BaseModel):
@@ -173,7 +181,7 @@ def fit_linear_baseline(
 
     See :func:`linear_baselines` for the parameters and errors; without ``n_classes`` the classes are those found.
     """
-    return _timed(texts, labels, unit, n_classes=n_classes, seed=seed, strength=strength)
+    return _timed(texts, labels, unit, LONGEST[unit], n_classes=n_classes, seed=seed, strength=strength)
 
 
 def fit_linear_part(
@@ -184,18 +192,29 @@ def fit_linear_part(
     n_classes: int,
     first_line: bool,
     weights: FloatArray | None = None,
+    vectors: NgramVectors | None = None,
     seed: int = 0,
 ) -> LinearBaseline:
     """Fit the linear model that answers beside networks: a baseline that knows more of the texts and the labels.
 
     Columns are scaled by their log-count ratios (:func:`sulsul.evaluation.linear_fitting.log_count_ratios`), and where
     ``first_line`` says so the n-grams of first lines are features of their own. ``weights`` say how much each text
-    counts, (B,), or for each label of a set, (B, C).
+    counts, (B,), or for each label of a set, (B, C). With ``vectors`` the n-grams are theirs, in place of those of
+    ``unit``, and what the vectors say of a text are features too (:mod:`sulsul.evaluation.ngram_vectors`).
 
     See :func:`linear_baselines` for the other parameters and the errors.
     """
     return _timed(
-        texts, labels, unit, n_classes=n_classes, seed=seed, first_line=first_line, by_ratio=True, weights=weights
+        texts,
+        labels,
+        unit if vectors is None else vectors.unit,
+        PART_LONGEST[unit] if vectors is None else vectors.longest,
+        n_classes=n_classes,
+        seed=seed,
+        first_line=first_line,
+        by_ratio=True,
+        weights=weights,
+        vectors=vectors,
     )
 
 
@@ -203,12 +222,14 @@ def _timed(
     texts: Texts,
     labels: ArrayLike,
     unit: Unit,
+    longest: int,
     *,
     n_classes: int | None,
     seed: int,
     first_line: bool = False,
     by_ratio: bool = False,
     weights: FloatArray | None = None,
+    vectors: NgramVectors | None = None,
     strength: float | None = None,
 ) -> LinearBaseline:
     started = time.perf_counter()
@@ -216,16 +237,27 @@ def _timed(
     if truth.ndim == 1 and len(np.unique(truth)) < 2:
         raise LabelError("The training split holds fewer than two classes: nothing can be learned from it.")
     n_classes = n_classes or (truth.shape[1] if truth.ndim == 2 else int(truth.max()) + 1)
-    features, matrix = fit_tfidf(texts, unit, LONGEST[unit], first_line=first_line)
-    fit = LinearFit(matrix, truth, n_classes=n_classes, seed=seed, by_ratio=by_ratio, weights=weights)
+    known = None if vectors is None else vectors.ngrams
+    features, matrix = fit_tfidf(texts, unit, longest, first_line=first_line, known=known)
+    fit = LinearFit(
+        matrix,
+        truth,
+        n_classes=n_classes,
+        seed=seed,
+        by_ratio=by_ratio,
+        weights=weights,
+        basis=None if vectors is None else vectors.basis(features),
+    )
     choice = fit.choose_strength() if strength is None else fit.choose_strength((strength,))
     fitted = fit.at(choice.strength)
     settings = choice.settings | {
         "C": choice.strength,
-        "ngrams": f"1-{LONGEST[unit]}",
+        "ngrams": f"1-{longest}",
         "features": features.n_features,
         "converged": fitted.converged,
     }
+    if vectors is not None:
+        settings["vectors"] = vectors.vectors.shape[1]
     scale = fit_scale(choice.decisions, choice.truth)
     classifier = LinearClassifier(features, fitted.weights, fitted.intercepts, truth.ndim == 2, scale, settings)
     return LinearBaseline(classifier, choice.score, time.perf_counter() - started)

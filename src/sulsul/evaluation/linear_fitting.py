@@ -11,6 +11,7 @@ from pydantic import JsonValue
 
 from sulsul.evaluation.logits import answers_of_logits
 from sulsul.evaluation.metrics import FloatArray, label_counts
+from sulsul.evaluation.ngram_vectors import VectorBasis
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -69,6 +70,8 @@ class LinearFit:
         Whether columns are scaled by :func:`log_count_ratios`, anew in every fold.
     weights
         How much each text counts (B,), or for each column of the decisions (B, K); None: all the same.
+    basis
+        Vectors of some columns of the matrix: the products with it are features too.
     """
 
     matrix: "csr_array"
@@ -77,6 +80,7 @@ class LinearFit:
     seed: int
     by_ratio: bool = False
     weights: FloatArray | None = None
+    basis: VectorBasis | None = None
 
     def at(self, strength: float, rows: NDArray[np.int64] | None = None, *, tolerance: float = _TOLERANCE) -> Fitted:
         """Fit one model per column with C = ``strength``, to all texts or to some rows.
@@ -90,13 +94,17 @@ class LinearFit:
         weights = np.zeros((matrix.shape[1], targets.shape[1]), np.float32)
         intercepts = np.zeros(targets.shape[1], np.float32)
         converged = True
+        products = None if self.basis is None else _in_proportion(self.basis.project(matrix))
         for column, target in enumerate(targets.T):
             if target.all() or not target.any():
                 intercepts[column] = CERTAIN if target.all() else -CERTAIN
                 continue
             scaled, factors = (matrix, 1.0) if ratios is None else _scaled(matrix, ratios[:, column])
-            model = _fitted(scaled, target, counts[:, column], strength, self.seed, tolerance)
-            weights[:, column] = model.coef_[0] * factors
+            both = scaled if products is None else _beside(scaled, products[0])
+            model = _fitted(both, target, counts[:, column], strength, self.seed, tolerance)
+            weights[:, column] = model.coef_[0][: matrix.shape[1]] * factors
+            if self.basis is not None and products is not None:
+                self.basis.add_weights(weights[:, column], model.coef_[0][matrix.shape[1] :] / products[1])
             intercepts[column] = model.intercept_[0]
             converged &= int(np.max(model.n_iter_)) < _MAX_ITERATIONS
         return Fitted(weights, intercepts, converged)
@@ -204,6 +212,21 @@ def _scaled(matrix: "csr_array", ratios: FloatArray) -> "tuple[csr_array, FloatA
     size = np.sqrt(values @ values / max(1, matrix.shape[0])) or 1.0
     values /= size
     return csr_array((values, matrix.indices, matrix.indptr), shape=matrix.shape), ratios / size
+
+
+def _in_proportion(products: NDArray[np.float32]) -> tuple[NDArray[np.float32], float]:
+    """Return dense features (B, D) divided such that rows have a mean square of 1, as sparse ones have, and by what."""
+    size = float(np.sqrt((products.astype(np.float64) ** 2).sum() / max(1, len(products)))) or 1.0
+    return products / np.float32(size), size
+
+
+def _beside(matrix: "csr_array", products: NDArray[np.float32]) -> "csr_array":
+    """Return a matrix (B, F) with dense columns (B, D) behind its own."""
+    from scipy.sparse import csr_array, hstack
+
+    both = csr_array(hstack([matrix, csr_array(products.astype(np.float64))], format="csr"))
+    both.indices, both.indptr = both.indices.astype(np.int32), both.indptr.astype(np.int32)  # as LIBLINEAR wants them
+    return both
 
 
 def _fitted(

@@ -62,8 +62,30 @@ class TfidfFeatures:
         return len(self.idf)
 
 
+@dataclass(frozen=True, eq=False)
+class KnownNgrams:
+    """N-grams met in other texts.
+
+    Attributes
+    ----------
+    buckets : int32 (F,)
+        The hash bucket of each, rising.
+    shares : float32 (F,)
+        Share of the texts that held it.
+    """
+
+    buckets: NDArray[np.int32]
+    shares: NDArray[np.float32]
+
+
 def fit_tfidf(
-    texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, min_texts: int = 2, first_line: bool = False
+    texts: Sequence[str] | pl.Series,
+    unit: Unit,
+    longest: int,
+    *,
+    min_texts: int = 2,
+    first_line: bool = False,
+    known: KnownNgrams | None = None,
 ) -> "tuple[TfidfFeatures, csr_array]":
     """Learn n-grams and their weights from training texts.
 
@@ -84,6 +106,8 @@ def fit_tfidf(
         An n-gram in fewer training texts is dropped, unless that would drop all.
     first_line
         Also count the n-grams of the first of several lines by themselves.
+    known
+        N-grams to keep in any case, with the share of texts that they have elsewhere.
 
     Returns
     -------
@@ -92,22 +116,26 @@ def fit_tfidf(
     matrix
         float64 of shape (B, F) for the training texts.
     """
-    counts = _count(texts, unit, longest, first_line=first_line)
+    counts = count_ngrams(texts, unit, longest, first_line=first_line)
     document_frequency = np.bincount(counts.indices, minlength=1 << _BITS)
     kept = document_frequency >= min_texts
+    texts_with = document_frequency.astype(np.float64)
+    if known is not None:
+        kept[known.buckets] = True
+        texts_with[known.buckets] = known.shares.astype(np.float64) * counts.shape[0]
     if not kept.any():
         kept = document_frequency >= 1
     if not kept.any():
         kept[0] = True  # no text holds anything: one column of zeros keeps the matrix legal
     column = np.where(kept, np.cumsum(kept) - 1, -1).astype(np.int32)
-    idf = 1.0 + np.log((1 + counts.shape[0]) / (1 + document_frequency[kept]))
+    idf = 1.0 + np.log((1 + counts.shape[0]) / (1 + texts_with[kept]))
     features = TfidfFeatures(unit, longest, column, idf, first_line)
     return features, _weigh(counts, features)
 
 
 def transform_tfidf(texts: Sequence[str] | pl.Series, features: TfidfFeatures) -> "csr_array":
     """Return the (B, F) matrix of other texts; n-grams not learned in training are left out."""
-    counts = _count(texts, features.unit, features.longest, first_line=features.first_line)
+    counts = count_ngrams(texts, features.unit, features.longest, first_line=features.first_line)
     return _weigh(counts, features)
 
 
@@ -139,8 +167,10 @@ def _weigh(counts: "csr_array", features: TfidfFeatures) -> "csr_array":
     return csr_array((values, columns, row_ends), shape=(counts.shape[0], features.n_features))
 
 
-def _count(texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, first_line: bool) -> "csr_array":
-    """Count the hashed n-grams of every text: shape (B, 2²²), columns sorted within a row."""
+def count_ngrams(
+    texts: Sequence[str] | pl.Series, unit: Unit, longest: int, *, first_line: bool = False
+) -> "csr_array":
+    """Count the hashed n-grams of every text: float32 of shape (B, 2²²), columns sorted within a row."""
     from scipy.sparse import csr_array
 
     series = texts if isinstance(texts, pl.Series) else pl.Series(texts, dtype=pl.String)

@@ -268,6 +268,58 @@ def matmul(
     _call(product, a, b, out)
 
 
+class DocumentReader:
+    """Learns vectors of n-grams and of documents, near each other where the n-gram stands in the document, by cosine.
+
+    Learns in place and keeps the arrays. Results do not depend on the number of threads. See
+    ``cpp/documents/document_vectors.h``.
+
+    Parameters
+    ----------
+    ngrams : float32 (F, D)
+        Vectors of n-grams; D a multiple of 16.
+    squares : float32 (F,)
+        The sum of squares of each.
+    noise : int32 (n_blocks, draws)
+        N-grams drawn at random; block b holds those that are b modulo ``n_blocks``.
+    strength
+        What the cosine is multiplied by in the logistic function.
+    negatives, negative_weight
+        N-grams drawn for each one that is read, and what each counts.
+
+    Raises
+    ------
+    KernelError
+        If shapes, dtypes or ids do not fit together.
+    """
+
+    def __init__(
+        self, ngrams: Array, squares: Array, noise: Array, *, strength: float, negatives: int, negative_weight: float
+    ) -> None:
+        reader = functools.partial(_native.DocumentReader, strength=strength, negatives=negatives)
+        self._reader = _returned(functools.partial(reader, ngrams, squares, noise, negative_weight=negative_weight))
+
+    def bind(self, ids: Array, offsets: Array, documents: Array, squares: Array) -> None:
+        """Name the documents: int32 ids of all their n-grams, int64 offsets (B + 1,), vectors (B, D) and their squares.
+
+        Raises
+        ------
+        KernelError
+            As the constructor.
+        """
+        _call(self._reader.bind, ids, offsets, documents, squares)
+
+    def learn(self, rows: Array, *, rate: float, seed: int) -> float:
+        """Read some documents once, int64 (n,), all different, and return the mean loss of an n-gram.
+
+        Raises
+        ------
+        KernelError
+            If a row is no document, or there twice.
+        """
+        return float(_returned(functools.partial(self._reader.learn, rows, rate=rate, seed=seed)))
+
+
 def thread_count() -> int:
     """Return the number of threads the kernels use, the caller included. Results do not depend on it."""
     n: int = _native.thread_count()
@@ -286,8 +338,12 @@ def set_thread_count(n: int) -> None:
 
 
 def _call(function: Callable[..., None], *arguments: object) -> None:
+    _returned(functools.partial(function, *arguments))
+
+
+def _returned(function: Callable[[], Any]) -> Any:
     try:
-        function(*arguments)
+        return function()
     except (ValueError, TypeError, RuntimeError) as error:
         raise KernelError(f"native kernels: {error}") from error
 

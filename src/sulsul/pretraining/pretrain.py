@@ -11,11 +11,13 @@ from sulsul.batching import EncodedCorpus
 from sulsul.batching.encoded_corpus import Rows
 from sulsul.encoder import ENCODER_FILE, Encoder, first_recurrent_layer, text_digests
 from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, SulsulError
+from sulsul.evaluation.ngram_vectors import NgramVectors
 from sulsul.files import create_folder, remove_leftovers
 from sulsul.model.classifier import Classifier
 from sulsul.pretraining.checkpoint import load_state
 from sulsul.pretraining.history import Look, looks_to_csv
 from sulsul.pretraining.language_model import LanguageModel
+from sulsul.pretraining.ngram_learning import NGRAM_CHECKPOINT, NgramLearning, NgramProgress, NgramReport
 from sulsul.pretraining.predicted_words import PredictedWords
 from sulsul.pretraining.run import PretrainingRun, StepReport, Stopped
 from sulsul.pretraining.segments import cut_into_segments, single_part_types
@@ -27,6 +29,8 @@ from sulsul.training.processor import training_processor
 
 HELD_OUT_TOKENS = 20_000
 """Tokens to look at, at most: enough for a standard error of the perplexity of about 2 %."""
+NGRAM_SHARE = 0.15
+"""Of a time limit, for the n-gram vectors, at most."""
 _FREE_SETTINGS = {"minutes", "unlabelled", "encoder", "transfer"}
 
 
@@ -47,6 +51,7 @@ class PretrainingListener:
     """What is called while an encoder is pretrained; each may be left out."""
 
     on_texts: Callable[[PretrainingTexts], object] = lambda texts: None
+    on_ngrams: Callable[[NgramReport], object] = lambda report: None
     on_plan: Callable[[PretrainingPlan], object] = lambda plan: None
     on_step: Callable[[StepReport], object] = lambda report: None
     on_look: Callable[[Look], object] = lambda look: None
@@ -72,9 +77,10 @@ def pretrain(
     resume: bool = False,
     listener: PretrainingListener | None = None,
 ) -> PretrainingOutcome:
-    """Pretrain the input and first recurrent layer of a specification's network and save them.
+    """Pretrain the input and first recurrent layer of a specification's network, and what its linear part gets.
 
-    The tokenizer is fitted on all texts; 1 % of them, as ``pretraining.held_out`` says, are kept to measure perplexity.
+    The n-gram vectors of the linear part come first, where it has one and ``pretraining.ngram_vectors`` wants them. The
+    tokenizer is fitted on all texts; 1 % of them, as ``pretraining.held_out`` says, are kept to measure perplexity.
     The weights kept are those of the best look at these.
 
     Parameters
@@ -101,43 +107,26 @@ def pretrain(
     check_folder(folder, resume=resume)
     check_can_pretrain(specification)
     listener.on_texts(texts)
-    tokenizer = Tokenizer.fit(texts.texts, specification.text)
-    train, held_out = _divided(specification, texts, tokenizer)
-    predicted = PredictedWords.find(train, tokenizer, specification.pretraining.output_words)
-    listener.on_plan(_plan(train, held_out, predicted, tokenizer))
-    model = _language_model(specification, tokenizer, predicted)
-    run = PretrainingRun(
-        model,
-        train,
-        held_out,
-        specification.pretraining,
-        seed=specification.training.seed,
-        identity=_identity(specification, texts),
-        checkpoint_path=folder / CHECKPOINT_NAME,
-    )
     created = create_folder(folder)
     try:
-        stopped = _run(run, specification, folder, resume=resume, listener=listener)
+        ngrams = _learn_ngrams(specification, texts, folder, resume=resume, listener=listener)
+        tokenizer, run, stopped = _learn_encoder(specification, texts, folder, ngrams, resume=resume, listener=listener)
     except SulsulError:
         if created and not any(folder.iterdir()):
             folder.rmdir()
         raise
-    listener.on_end()
-    if stopped == "interrupted":
-        raise InterruptedRunError(
-            f"the pretraining was interrupted at step {run.step:,} of {run.schedule.fall.end:,}; repeat the "
-            "command with --resume to continue it."
-        )
     best = run.looks[run.best_look]
     encoder = Encoder(
         run.best,
         tokenizer,
         specification.model,
-        _provenance(specification, texts, run, stopped),
+        _provenance(specification, texts, run, stopped, ngrams),
         np.unique(text_digests(texts.texts)),
+        None if ngrams is None else ngrams.vectors,
     )
     encoder.save(folder, extra_files={"history.csv": looks_to_csv(run.looks).encode()})
-    (folder / CHECKPOINT_NAME).unlink(missing_ok=True)
+    for name in (CHECKPOINT_NAME, NGRAM_CHECKPOINT):
+        (folder / name).unlink(missing_ok=True)
     return PretrainingOutcome(encoder, tuple(run.looks), best, stopped)
 
 
@@ -158,7 +147,7 @@ def check_folder(folder: Path, *, resume: bool) -> None:
     if (folder / ENCODER_FILE).exists():
         raise OutputError(f"{folder} cannot be resumed: it is finished.")
     remove_leftovers(folder)
-    if not (folder / CHECKPOINT_NAME).exists() and any(folder.iterdir()):
+    if not any((folder / name).exists() for name in (CHECKPOINT_NAME, NGRAM_CHECKPOINT)) and any(folder.iterdir()):
         raise OutputError(f"{folder} cannot be resumed: it holds no checkpoint.")
 
 
@@ -176,6 +165,82 @@ def check_can_pretrain(specification: RunSpecification) -> None:
         raise SpecificationError(
             "model.input.vectors: pretraining learns the vectors itself; leave them out, or train without pretraining."
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _LearnedNgrams:
+    """N-gram vectors and how their learning went."""
+
+    vectors: NgramVectors
+    progress: NgramProgress
+
+
+def _learn_ngrams(
+    specification: RunSpecification,
+    texts: PretrainingTexts,
+    folder: Path,
+    *,
+    resume: bool,
+    listener: PretrainingListener,
+) -> _LearnedNgrams | None:
+    """Learn n-gram vectors, if they are wanted; their state stays in ``folder`` until the encoder is there."""
+    settings, training = specification.pretraining, specification.training
+    if specification.wide.kind == "none" or not settings.ngram_vectors:
+        return None
+    path = folder / NGRAM_CHECKPOINT
+    learning = NgramLearning(texts.texts, settings, seed=training.seed, identity=_identity(specification, texts))
+    seconds = None if settings.minutes is None else 60.0 * settings.minutes * NGRAM_SHARE
+    with training_processor(threads=training.threads, seed=training.seed):
+        if resume and path.exists():
+            learning.restore(path)
+        try:
+            finished = learning.run(path, listener.on_ngrams, listener.stop_requested, seconds=seconds)
+        except KeyboardInterrupt:
+            finished = False  # a step may be half done: the last checkpoint stands
+    if not finished:
+        listener.on_end()
+        raise InterruptedRunError(
+            f"the pretraining was interrupted at step {learning.progress.step:,} of {learning.n_steps:,} of its n-gram "
+            "vectors; repeat the command with --resume to continue it."
+        )
+    return _LearnedNgrams(learning.found(), learning.progress)
+
+
+def _learn_encoder(
+    specification: RunSpecification,
+    texts: PretrainingTexts,
+    folder: Path,
+    ngrams: _LearnedNgrams | None,
+    *,
+    resume: bool,
+    listener: PretrainingListener,
+) -> tuple[Tokenizer, PretrainingRun, Stopped]:
+    """Learn table and recurrent layer in what is left of the time."""
+    tokenizer = Tokenizer.fit(texts.texts, specification.text)
+    train, held_out = _divided(specification, texts, tokenizer)
+    predicted = PredictedWords.find(train, tokenizer, specification.pretraining.output_words)
+    listener.on_plan(_plan(train, held_out, predicted, tokenizer))
+    settings = specification.pretraining
+    if settings.minutes is not None and ngrams is not None:
+        settings = settings.model_copy(update={"minutes": max(1e-3, settings.minutes - ngrams.progress.seconds / 60.0)})
+    model = _language_model(specification, tokenizer, predicted)
+    run = PretrainingRun(
+        model,
+        train,
+        held_out,
+        settings,
+        seed=specification.training.seed,
+        identity=_identity(specification, texts),
+        checkpoint_path=folder / CHECKPOINT_NAME,
+    )
+    stopped = _run(run, specification, folder, resume=resume, listener=listener)
+    listener.on_end()
+    if stopped == "interrupted":
+        raise InterruptedRunError(
+            f"the pretraining was interrupted at step {run.step:,} of {run.schedule.fall.end:,}; repeat the "
+            "command with --resume to continue it."
+        )
+    return tokenizer, run, stopped
 
 
 def _run(
@@ -255,11 +320,24 @@ def _plan(
 
 
 def _provenance(
-    specification: RunSpecification, texts: PretrainingTexts, run: PretrainingRun, stopped: Stopped
+    specification: RunSpecification,
+    texts: PretrainingTexts,
+    run: PretrainingRun,
+    stopped: Stopped,
+    ngrams: _LearnedNgrams | None,
 ) -> dict[str, JsonValue]:
     best = run.looks[run.best_look]
     settings: dict[str, JsonValue] = specification.pretraining.model_dump(mode="json")
+    learned: dict[str, JsonValue] = {}
+    if ngrams is not None:
+        learned = {
+            "ngrams": len(ngrams.vectors.vectors),
+            "ngram_unit": ngrams.vectors.unit,
+            "ngram_loss": ngrams.progress.loss,
+            "ngram_seconds": round(ngrams.progress.seconds, 1),
+        }
     return {
+        **learned,
         "sources": [{"name": name, "texts": n} for name, n in texts.sources],
         "texts": len(texts),
         "texts_sha256": texts.fingerprint,

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from sulsul.pretraining.history import Look
+from sulsul.pretraining.ngram_learning import NgramReport
 from sulsul.pretraining.pretrain import PretrainingListener, PretrainingPlan
 from sulsul.pretraining.run import StepReport
 from sulsul.pretraining.texts import PretrainingTexts
@@ -47,7 +48,13 @@ class PretrainingProgress:
     def listener(self, stop_requested: Callable[[], bool]) -> PretrainingListener:
         """Return a listener that shows everything here."""
         return PretrainingListener(
-            self.on_texts, self.on_plan, self.on_step, self.on_look, self.stop, stop_requested=stop_requested
+            self.on_texts,
+            self.on_ngrams,
+            self.on_plan,
+            self.on_step,
+            self.on_look,
+            self.stop,
+            stop_requested=stop_requested,
         )
 
     def stop(self) -> None:
@@ -59,6 +66,15 @@ class PretrainingProgress:
     def on_texts(self, texts: PretrainingTexts) -> None:
         """Say which texts are read."""
         self._print(texts.described())
+
+    def on_ngrams(self, report: NgramReport) -> None:
+        """Redraw the live line of the n-gram vectors, and say how they ended."""
+        figures = f"loss {report.loss:.3f} · {report.ngrams_per_s:,.0f} n-grams/s"
+        if report.share < 1.0:
+            self._redraw(report.share, f"n-gram vectors · epoch {report.epoch}/{report.n_epochs}", figures)
+            return
+        self.stop()
+        self._print(f"n-gram vectors · {report.epoch} of {report.n_epochs} epochs · {figures}")
 
     def on_plan(self, plan: PretrainingPlan) -> None:
         """Say how much there is to learn."""
@@ -74,8 +90,24 @@ class PretrainingProgress:
             )
 
     def on_step(self, report: StepReport) -> None:
-        """Redraw the live line, at most ten times a second."""
+        """Redraw the live line."""
         self._latest = report
+        self._redraw(
+            report.step / report.n_steps,
+            f"epoch {report.epoch} · step {report.step:,}/{report.n_steps:,}",
+            f"sampled loss {report.loss:.3f} · {report.tokens_per_s:,.0f} tokens/s",
+        )
+
+    def on_look(self, look: Look) -> None:
+        """Print the line of a look."""
+        assert self._latest is not None
+        done = f"epoch {look.epoch} · step {look.step:,}/{self._latest.n_steps:,}"
+        losses = f"sampled loss {look.loss:.3f} · held-out loss {look.held_out_loss:.3f}"
+        pace = f"{self._latest.tokens_per_s:,.0f} tokens/s · {look.seconds:,.0f} s"
+        self._print(f"{done} · {losses} (perplexity {look.perplexity:,.0f}) · {pace}")
+
+    def _redraw(self, share: float, description: str, figures: str) -> None:
+        """Redraw the live line, at most ten times a second."""
         now = time.monotonic()
         if not self._console.is_terminal or now - self._drawn_s < _REDRAW_INTERVAL_S:
             return
@@ -86,22 +118,8 @@ class PretrainingProgress:
             self._task = self._bar.add_task("", total=1.0, figures="")
             self._bar.start()
         assert self._task is not None
-        self._bar.update(
-            self._task,
-            completed=report.step,
-            total=report.n_steps,
-            description=f"epoch {report.epoch} · step {report.step:,}/{report.n_steps:,}",
-            figures=f"sampled loss {report.loss:.3f} · {report.tokens_per_s:,.0f} tokens/s",
-        )
+        self._bar.update(self._task, completed=share, description=description, figures=figures)
         self._bar.refresh()
-
-    def on_look(self, look: Look) -> None:
-        """Print the line of a look."""
-        assert self._latest is not None
-        done = f"epoch {look.epoch} · step {look.step:,}/{self._latest.n_steps:,}"
-        losses = f"sampled loss {look.loss:.3f} · held-out loss {look.held_out_loss:.3f}"
-        pace = f"{self._latest.tokens_per_s:,.0f} tokens/s · {look.seconds:,.0f} s"
-        self._print(f"{done} · {losses} (perplexity {look.perplexity:,.0f}) · {pace}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True, markup=False)
