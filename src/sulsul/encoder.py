@@ -8,7 +8,7 @@ part, if any, and how they were made.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -64,7 +64,7 @@ class Encoder:
     ----------
     tensors
         ``input.weight`` and, under ``recurrent.``, the parameters of the first recurrent layer by the names that
-        :class:`sulsul.model.classifier.Classifier` gives them.
+        :class:`sulsul.model.classifier.Classifier` gives them; empty where there are n-gram vectors alone.
     tokenizer
         Fitted on the same texts.
     model
@@ -83,6 +83,11 @@ class Encoder:
     provenance: Mapping[str, JsonValue] = field(default_factory=dict)
     digests: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     ngrams: NgramVectors | None = None
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is anything that a network starts from; otherwise there are n-gram vectors alone."""
+        return bool(self.tensors)
 
     def save(self, folder: Path, *, extra_files: Mapping[str, bytes] | None = None) -> None:
         """Write the encoder into ``folder``, which is created when missing.
@@ -272,11 +277,27 @@ def load_encoder(specification: RunSpecification) -> Encoder | None:
     BundleError
         If it cannot be read.
     SpecificationError
-        If it was made with other settings.
+        If it was made with other settings, or has not what ``pretraining.transfer`` takes.
     """
     if specification.pretraining.encoder is None:
         return None
-    encoder = Encoder.load(Path(specification.pretraining.encoder))
+    return read_encoder(Path(specification.pretraining.encoder), specification)
+
+
+def read_encoder(folder: Path, specification: RunSpecification) -> Encoder:
+    """Return of an encoder what a run takes; raises as :func:`load_encoder` does."""
+    encoder = Encoder.load(folder)
+    if specification.pretraining.transfer == "ngrams":
+        if encoder.ngrams is None:
+            raise SpecificationError(
+                f"{folder} has no n-gram vectors to take (pretraining.transfer=ngrams); pretrain anew, with "
+                "wide.kind=linear and pretraining.ngram_vectors above 0."
+            )
+        return replace(encoder, tensors={})
+    if not encoder.has_network:
+        raise SpecificationError(
+            f"{folder} has n-gram vectors alone: take them with --set pretraining.transfer=ngrams, or pretrain anew."
+        )
     check_same_encoder(encoder.model, specification.model)
     return encoder
 

@@ -14,7 +14,7 @@ from sulsul.bundle import CONFIG_FILE, Bundle, rows_digest
 from sulsul.choices import settle
 from sulsul.corpora import Splits, read_splits
 from sulsul.doctor import check_after, check_before, findings_of_run
-from sulsul.encoder import ENCODER_FILE, Encoder
+from sulsul.encoder import ENCODER_FILE, Encoder, read_encoder
 from sulsul.ensemble import Ensemble
 from sulsul.errors import DataError, InterruptedRunError, OutputError, SpecificationError, SulsulError
 from sulsul.evaluation.baselines import BaselineResult, LinearBaseline, judge_linear_baseline, majority
@@ -213,7 +213,7 @@ def _pretrained(
     check_can_pretrain(specification)
     own = folder / ENCODER_FOLDER
     if (own / ENCODER_FILE).exists():
-        return Encoder.load(own)
+        return read_encoder(own, specification)
     corpus, splits = read_splits(specification.data, specification.split, drop_without_label=True)
     texts = texts_beside(specification, corpus, splits)
     return pretrain(specification, texts, own, resume=resume and own.exists(), listener=listener.pretraining).encoder

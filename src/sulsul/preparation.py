@@ -146,7 +146,10 @@ def prepare_splits(
     specification.model.resolved_output(len(labels.classes), multi_label=labels.multi_label)
     if tokenizer is None:
         encoder = encoder or _encoder(specification)
-        tokenizer = encoder.tokenizer_for(specification.text) if encoder else _fitted(train, specification)
+        if encoder is not None and encoder.has_network:
+            tokenizer = encoder.tokenizer_for(specification.text)
+        else:
+            tokenizer = _fitted(train, specification)
     prepared = {
         name: encode_rows(corpus, rows, tokenizer, labels) for name in _SPLITS if len(rows := getattr(splits, name))
     }

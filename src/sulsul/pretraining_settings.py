@@ -18,10 +18,10 @@ class PretrainingSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     encoder: str | None = Field(default=None, description="Folder of a pretrained encoder to start from")
-    transfer: Annotated[Literal["all", "table", "none"], NONE_IS_A_WORD] = Field(
+    transfer: Annotated[Literal["all", "table", "ngrams", "none"], NONE_IS_A_WORD] = Field(
         default="all",
-        description="What a network takes from its encoder: table and recurrent layer, or the table alone; none makes "
-        "no encoder of the unlabelled texts",
+        description="What is taken from the encoder: all of it; table and n-gram vectors; n-gram vectors alone, which "
+        "are learned in minutes; none makes no encoder of the unlabelled texts",
     )
     unlabelled: tuple[str, ...] = Field(
         default=(), description="Files of texts to pretrain on first, with the training texts and rows without a label"
@@ -56,6 +56,12 @@ class PretrainingSettings(BaseModel):
     def _takes_something(self) -> Self:
         if self.encoder is not None and self.transfer == "none":
             raise ValueError("transfer=none takes nothing from an encoder: leave encoder out, or take 'all' or 'table'")
+        return self
+
+    @model_validator(mode="after")
+    def _learns_ngrams(self) -> Self:
+        if self.transfer == "ngrams" and not self.ngram_vectors:
+            raise ValueError("transfer=ngrams takes n-gram vectors alone: ngram_vectors must not be 0")
         return self
 
     @property

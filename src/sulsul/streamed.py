@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, get_args
@@ -214,7 +214,7 @@ def prepare_streamed(
         store=store_key,
         split=split.model_dump(mode="json"),
         text=specification.text.model_dump(mode="json"),
-        tokenizer=None if encoder is None else encoder.tokenizer.to_json(),
+        tokenizer=encoder.tokenizer.to_json() if encoder is not None and encoder.has_network else None,
     )
     tokenizer, prepared = open_or_build(
         root,
@@ -288,7 +288,7 @@ def _encode(
     report: Report,
 ) -> Facts:
     """Fit the tokenizer on the training texts, unless an encoder has one, and write every split as ids."""
-    if encoder is not None:
+    if encoder is not None and encoder.has_network:
         tokenizer = encoder.tokenizer_for(specification.text)
     else:
         with _stage(report, f"vocabulary of {len(splits.train):,} training texts"):
@@ -370,9 +370,9 @@ def _sample(data: StreamedData) -> PreparedData:
     placed = {name: np.searchsorted(positions, rows).astype(np.int64) for name, rows in chosen.items()}
     train, validation, test = (placed.get(name, np.zeros(0, np.int64)) for name in _SPLITS)
     splits = Splits(train, validation, test, data.split_note)
-    return prepare_splits(
-        corpus.select(positions), splits, data.specification, labels=data.labels, tokenizer=data.tokenizer
-    )
+    selected = corpus.select(positions)
+    prepared = prepare_splits(selected, splits, data.specification, labels=data.labels, tokenizer=data.tokenizer)
+    return replace(prepared, encoder=data.encoder)
 
 
 def _evenly(n_rows: int, n_chosen: int) -> npt.NDArray[np.int64]:

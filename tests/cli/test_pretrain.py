@@ -2,6 +2,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import torch
 from tests.trained import write_corpus
 from typer.testing import CliRunner
 
@@ -66,6 +67,23 @@ def test_pretrain_then_train_from_it(table: Path, tmp_path: Path) -> None:
     features = bundle.ensemble.linear.features
     assert (features.column[encoder.ngrams.ngrams.buckets] >= 0).all()
     assert "n-gram vectors learned without labels" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+
+
+def test_ngram_vectors_alone_leave_the_network_as_it_is(table: Path, tmp_path: Path) -> None:
+    alone = ["--set", "pretraining.transfer=ngrams"]
+    assert "vectors of" in run("pretrain", table, "-o", tmp_path / "encoder", *OPTIONS, *alone)
+    several = ["--no-baselines", *OPTIONS]
+    run("train", table, "--pretrained", tmp_path / "encoder", *alone, "-o", tmp_path / "from", *several)
+    run("train", table, "--unlabelled", table, *alone, "-o", tmp_path / "on-the-way", *several)
+    run("train", table, "-o", tmp_path / "without", *several)
+    taken, made, without = (Bundle.load(tmp_path / name) for name in ("from", "on-the-way", "without"))
+    assert taken.tokenizer.to_json() == made.tokenizer.to_json() == without.tokenizer.to_json()
+    for bundle in (taken, made):
+        assert bundle.ensemble.linear is not None
+        assert bundle.ensemble.linear.settings["vectors"] == 256
+        for one, other in zip(bundle.ensemble.members, without.ensemble.members, strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one.parameters(), other.parameters(), strict=True))
+    run("doctor", tmp_path / "from", "--quick")
 
 
 def test_rows_without_a_label_serve_to_pretrain(table: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_what_is_saved_comes_back() -> None:
         ("vectors", lambda a: a * np.float16(np.nan), "not finite"),
         ("shares", lambda a: a[:-1], "shares"),
         ("buckets", lambda a: a[::-1].copy(), "do not rise"),
-        ("buckets", lambda a: a + 2**22, "do not rise"),
+        ("buckets", lambda a: a + 2**24, "do not rise"),
         ("buckets", lambda a: a.astype(np.int64), "int64"),
         ("buckets", None, "other arrays"),
     ],

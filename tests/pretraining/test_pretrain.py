@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 import torch
 
-from sulsul.encoder import Encoder
+from sulsul.encoder import Encoder, read_encoder
 from sulsul.errors import BundleError, DataError, InterruptedRunError, OutputError, SpecificationError, TrainingError
 from sulsul.pretraining import PretrainingListener, PretrainingTexts, collect_texts, pretrain
 from sulsul.pretraining.history import Look
@@ -106,6 +106,36 @@ def test_a_linear_part_gets_vectors_for_its_ngrams(tmp_path: Path) -> None:
     without = pretrain(with_linear_part(ngram_vectors=0), counting_texts(), tmp_path / "without").encoder
     assert without.ngrams is None
     assert Encoder.load(tmp_path / "without").ngrams is None
+
+
+def test_ngram_vectors_alone_need_no_recurrent_layer(tmp_path: Path) -> None:
+    alone = with_linear_part(transfer="ngrams").with_overrides(["model.layers=[]"])
+    outcome = pretrain(alone, counting_texts(), tmp_path / "e")
+    assert (outcome.looks, outcome.best, outcome.stopped) == ((), None, "finished")
+    read = Encoder.load(tmp_path / "e")
+    assert read.ngrams is not None
+    assert not read.has_network
+    with pytest.raises(SpecificationError, match=r"set wide\.kind=linear"):
+        pretrain(alone.with_overrides(["wide.kind=none"]), counting_texts(), tmp_path / "none")
+    with pytest.raises(SpecificationError, match="ngram_vectors must not be 0"):
+        alone.with_overrides(["pretraining.ngram_vectors=0"])
+
+
+def test_a_run_takes_what_an_encoder_has(tmp_path: Path) -> None:
+    pretrain(with_linear_part(transfer="ngrams"), counting_texts(), tmp_path / "ngrams")
+    pretrain(with_linear_part(ngram_vectors=0), counting_texts(), tmp_path / "network")
+    pretrain(with_linear_part(), counting_texts(), tmp_path / "both")
+    other = specification(model={"layers": [{"kind": "lstm", "units": 3}]})
+    taking = other.with_overrides(["pretraining.transfer=ngrams"])
+    for name in ("ngrams", "both"):
+        taken = read_encoder(tmp_path / name, taking)  # of any network
+        assert taken.ngrams is not None
+        assert not taken.has_network
+    with pytest.raises(SpecificationError, match="no n-gram vectors to take"):
+        read_encoder(tmp_path / "network", taking)
+    with pytest.raises(SpecificationError, match="has n-gram vectors alone"):
+        read_encoder(tmp_path / "ngrams", specification())
+    assert read_encoder(tmp_path / "both", specification()).has_network
 
 
 def test_damaged_ngram_vectors_are_refused(tmp_path: Path) -> None:

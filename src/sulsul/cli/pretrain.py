@@ -54,6 +54,15 @@ def pretrain(
 
 
 def _print_outcome(console: "Console", outcome: "PretrainingOutcome", output: Path) -> None:
+    if outcome.best is None:
+        assert outcome.encoder.ngrams is not None
+        console.print(
+            f"vectors of {len(outcome.encoder.ngrams.vectors):,} n-grams\nencoder: {output}\n"
+            f"start from it with: sulsul train DATA --pretrained {output} --set pretraining.transfer=ngrams",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return
     how = {"finished": "all steps ran", "early": "stopped early: the held-out loss rose"}[outcome.stopped]
     console.print(
         f"perplexity {outcome.best.perplexity:,.1f} on held-out texts after {outcome.best.n_tokens:,} tokens "

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sulsul.errors import BundleError
 from sulsul.evaluation.logits import answers_of_logits
 from sulsul.evaluation.metrics import FloatArray
-from sulsul.evaluation.ngrams import N_BUCKETS, TfidfFeatures, Unit, transform_tfidf
+from sulsul.evaluation.ngrams import BITS, TfidfFeatures, Unit, transform_tfidf
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -26,6 +26,7 @@ class LinearDescription(BaseModel):
 
     unit: Unit
     longest: int = Field(ge=1, le=16)
+    bits: int = Field(default=22, ge=1, le=BITS, description="Of the hash; bundles that do not say had 22")
     first_line: bool = False
     scale: float = Field(gt=0.0)
     multi_label: bool
@@ -78,6 +79,7 @@ class LinearClassifier:
         return LinearDescription(
             unit=self.features.unit,
             longest=self.features.longest,
+            bits=self.features.bits,
             first_line=self.features.first_line,
             scale=self.scale,
             multi_label=self.multi_label,
@@ -104,9 +106,10 @@ class LinearClassifier:
         BundleError
             If an array is missing, or does not fit the others or ``n_columns``, the number K of logits.
         """
-        if (problem := _problem(arrays, n_columns)) is not None:
+        n_buckets = 1 << description.bits
+        if (problem := _problem(arrays, n_columns, n_buckets)) is not None:
             raise BundleError(f"the linear part {problem}.")
-        column = np.full(N_BUCKETS, -1, np.int32)
+        column = np.full(n_buckets, -1, np.int32)
         column[arrays["buckets"]] = np.arange(len(arrays["buckets"]), dtype=np.int32)
         kind = description.unit, description.longest
         features = TfidfFeatures(*kind, column, arrays["idf"], description.first_line)
@@ -114,7 +117,7 @@ class LinearClassifier:
         return cls(features, weights, intercepts, description.multi_label, description.scale, description.settings)
 
 
-def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int) -> str | None:
+def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int, n_buckets: int) -> str | None:
     """Return what is wrong with stored arrays, or None."""
     if missing := {"buckets", "idf", "weights", "intercepts"} ^ arrays.keys():
         return f"has other arrays than it should ({', '.join(sorted(missing))})"
@@ -130,6 +133,6 @@ def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int) -> str | None:
             return f"has {name} {arrays[name].shape} {arrays[name].dtype} in place of {shape} {np.dtype(dtype)}"
         if not np.isfinite(arrays[name]).all():
             return f"has {name} that are not finite"
-    if not buckets.size or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets.astype(np.int64)) <= 0).any():
-        return f"has buckets that do not rise from 0 to {N_BUCKETS - 1}"
+    if not buckets.size or buckets[0] < 0 or buckets[-1] >= n_buckets or (np.diff(buckets.astype(np.int64)) <= 0).any():
+        return f"has buckets that do not rise from 0 to {n_buckets - 1}"
     return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from sulsul.errors import BundleError
-from sulsul.evaluation.ngrams import N_BUCKETS, KnownNgrams, TfidfFeatures, Unit
+from sulsul.evaluation.ngrams import BITS, KnownNgrams, TfidfFeatures, Unit
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -125,6 +125,6 @@ def _problem(description: NgramVectorsDescription, arrays: Mapping[str, NDArray[
         if not np.isfinite(arrays[name]).all():
             return f"have {name} that are not finite"
     buckets = arrays["buckets"]
-    if not n or buckets[0] < 0 or buckets[-1] >= N_BUCKETS or (np.diff(buckets.astype(np.int64)) <= 0).any():
-        return f"have buckets that do not rise from 0 to {N_BUCKETS - 1}"
+    if not n or buckets[0] < 0 or buckets[-1] >= 1 << BITS or (np.diff(buckets.astype(np.int64)) <= 0).any():
+        return f"have buckets that do not rise from 0 to {(1 << BITS) - 1}"
     return None

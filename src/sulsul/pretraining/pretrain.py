@@ -1,11 +1,12 @@
 """From texts without labels to an encoder on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from pydantic import JsonValue
+from torch import Tensor
 
 from sulsul.batching import EncodedCorpus
 from sulsul.batching.encoded_corpus import Rows
@@ -61,11 +62,11 @@ class PretrainingListener:
 
 @dataclass(frozen=True, eq=False)
 class PretrainingOutcome:
-    """The encoder and how its making went."""
+    """The encoder and how its making went; without looks where n-gram vectors alone were wanted."""
 
     encoder: Encoder
     looks: tuple[Look, ...]
-    best: Look
+    best: Look | None
     stopped: Stopped
 
 
@@ -79,9 +80,9 @@ def pretrain(
 ) -> PretrainingOutcome:
     """Pretrain the input and first recurrent layer of a specification's network, and what its linear part gets.
 
-    The n-gram vectors of the linear part come first, where it has one and ``pretraining.ngram_vectors`` wants them. The
-    tokenizer is fitted on all texts; 1 % of them, as ``pretraining.held_out`` says, are kept to measure perplexity.
-    The weights kept are those of the best look at these.
+    The n-gram vectors of the linear part come first, where it has one and ``pretraining.ngram_vectors`` wants them;
+    with ``pretraining.transfer = "ngrams"`` there is nothing else. The tokenizer is fitted on all texts; 1 % of them, as
+    ``pretraining.held_out`` says, are kept to measure perplexity. The weights kept are those of the best look at these.
 
     Parameters
     ----------
@@ -110,20 +111,21 @@ def pretrain(
     created = create_folder(folder)
     try:
         ngrams = _learn_ngrams(specification, texts, folder, resume=resume, listener=listener)
+        if specification.pretraining.transfer == "ngrams":
+            return _ngrams_alone(specification, texts, ngrams, folder, listener)
         tokenizer, run, stopped = _learn_encoder(specification, texts, folder, ngrams, resume=resume, listener=listener)
     except SulsulError:
         if created and not any(folder.iterdir()):
             folder.rmdir()
         raise
     best = run.looks[run.best_look]
-    encoder = Encoder(
-        run.best,
-        tokenizer,
-        specification.model,
-        _provenance(specification, texts, run, stopped, ngrams),
-        np.unique(text_digests(texts.texts)),
-        None if ngrams is None else ngrams.vectors,
-    )
+    provenance = _provenance(specification, texts, ngrams) | {
+        "tokens_read": run.looks[-1].n_tokens,
+        "seconds": round(run.looks[-1].seconds, 1),
+        "perplexity": best.perplexity,
+        "stopped": stopped,
+    }
+    encoder = _encoder(run.best, tokenizer, specification, texts, ngrams, provenance)
     encoder.save(folder, extra_files={"history.csv": looks_to_csv(run.looks).encode()})
     for name in (CHECKPOINT_NAME, NGRAM_CHECKPOINT):
         (folder / name).unlink(missing_ok=True)
@@ -159,6 +161,10 @@ def check_can_pretrain(specification: RunSpecification) -> None:
     SpecificationError
         Saying what to set.
     """
+    if specification.pretraining.transfer == "ngrams":
+        if specification.wide.kind == "none":
+            raise SpecificationError("pretraining.transfer=ngrams serves the linear part: set wide.kind=linear.")
+        return
     first_recurrent_layer(specification.model)
     settings = specification.model.input
     if settings.kind == "embedding" and settings.vectors is not None:
@@ -189,7 +195,8 @@ def _learn_ngrams(
         return None
     path = folder / NGRAM_CHECKPOINT
     learning = NgramLearning(texts.texts, settings, seed=training.seed, identity=_identity(specification, texts))
-    seconds = None if settings.minutes is None else 60.0 * settings.minutes * NGRAM_SHARE
+    share = 1.0 if settings.transfer == "ngrams" else NGRAM_SHARE
+    seconds = None if settings.minutes is None else 60.0 * settings.minutes * share
     with training_processor(threads=training.threads, seed=training.seed):
         if resume and path.exists():
             learning.restore(path)
@@ -204,6 +211,35 @@ def _learn_ngrams(
             "vectors; repeat the command with --resume to continue it."
         )
     return _LearnedNgrams(learning.found(), learning.progress)
+
+
+def _ngrams_alone(
+    specification: RunSpecification,
+    texts: PretrainingTexts,
+    ngrams: _LearnedNgrams | None,
+    folder: Path,
+    listener: PretrainingListener,
+) -> PretrainingOutcome:
+    """Save an encoder of n-gram vectors; the tokenizer is there for what it says of the texts."""
+    listener.on_end()
+    tokenizer = Tokenizer.fit(texts.texts, specification.text)
+    encoder = _encoder({}, tokenizer, specification, texts, ngrams, _provenance(specification, texts, ngrams))
+    encoder.save(folder)
+    (folder / NGRAM_CHECKPOINT).unlink(missing_ok=True)
+    return PretrainingOutcome(encoder, (), None, "finished")
+
+
+def _encoder(
+    tensors: Mapping[str, Tensor],
+    tokenizer: Tokenizer,
+    specification: RunSpecification,
+    texts: PretrainingTexts,
+    ngrams: _LearnedNgrams | None,
+    provenance: Mapping[str, JsonValue],
+) -> Encoder:
+    digests = np.unique(text_digests(texts.texts))
+    vectors = None if ngrams is None else ngrams.vectors
+    return Encoder(tensors, tokenizer, specification.model, provenance, digests, vectors)
 
 
 def _learn_encoder(
@@ -320,13 +356,8 @@ def _plan(
 
 
 def _provenance(
-    specification: RunSpecification,
-    texts: PretrainingTexts,
-    run: PretrainingRun,
-    stopped: Stopped,
-    ngrams: _LearnedNgrams | None,
+    specification: RunSpecification, texts: PretrainingTexts, ngrams: _LearnedNgrams | None
 ) -> dict[str, JsonValue]:
-    best = run.looks[run.best_look]
     settings: dict[str, JsonValue] = specification.pretraining.model_dump(mode="json")
     learned: dict[str, JsonValue] = {}
     if ngrams is not None:
@@ -341,10 +372,6 @@ def _provenance(
         "sources": [{"name": name, "texts": n} for name, n in texts.sources],
         "texts": len(texts),
         "texts_sha256": texts.fingerprint,
-        "tokens_read": run.looks[-1].n_tokens,
-        "seconds": round(run.looks[-1].seconds, 1),
-        "perplexity": best.perplexity,
-        "stopped": stopped,
         "pretraining": settings,
         "seed": specification.training.seed,
     }
