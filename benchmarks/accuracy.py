@@ -67,13 +67,13 @@ def linear(unit: Unit, *, by_ratio: bool, first_line: bool = False) -> Callable[
 
 LINEAR = {
     "words 1–2": linear("word", by_ratio=False),
-    "words 1–2, by log-count ratios": linear("word", by_ratio=True),
+    "words 1–3, by log-count ratios": linear("word", by_ratio=True),
     "characters 1–4": linear("char", by_ratio=False),
     "characters 1–4, by log-count ratios": linear("char", by_ratio=True),
     "… and first lines by themselves": linear("char", by_ratio=True, first_line=True),
     "Hangul letters 1–5, by log-count ratios, and first lines": linear("jamo", by_ratio=True, first_line=True),
 }
-LAST = {"imdb": "words 1–2, by log-count ratios"}
+LAST = {"imdb": "words 1–3, by log-count ratios"}
 """The linear model that is blended, where it is not the last: what the default chooses."""
 KOREAN_ONLY, TITLED_ONLY = list(LINEAR)[-1], list(LINEAR)[-2]
 

@@ -213,8 +213,8 @@ def calibrate(ensemble: Ensemble, specification: RunSpecification, data: RunData
 def build_classifier(specification: RunSpecification, data: RunData, *, member: int = 0) -> Classifier:
     """Return a network of a specification with its initial weights; ``member`` tells those of an ensemble apart.
 
-    Where the data come with an encoder that has more than n-gram vectors, the network's input and, unless only the table
-    is to be taken, its first recurrent layer are the encoder's.
+    Where the data come with an encoder that has more than n-gram vectors, the network's input and, unless only the
+    table is to be taken, its first recurrent layer are the encoder's.
 
     Raises
     ------

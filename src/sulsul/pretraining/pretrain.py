@@ -81,8 +81,9 @@ def pretrain(
     """Pretrain the input and first recurrent layer of a specification's network, and what its linear part gets.
 
     The n-gram vectors of the linear part come first, where it has one and ``pretraining.ngram_vectors`` wants them;
-    with ``pretraining.transfer = "ngrams"`` there is nothing else. The tokenizer is fitted on all texts; 1 % of them, as
-    ``pretraining.held_out`` says, are kept to measure perplexity. The weights kept are those of the best look at these.
+    with ``pretraining.transfer = "ngrams"`` there is nothing else. The tokenizer is fitted on all texts; 1 % of
+    them, as ``pretraining.held_out`` says, are kept to measure perplexity. The weights kept are those of the best look
+    at these.
 
     Parameters
     ----------
