@@ -212,8 +212,12 @@ def print_table(folder: Path) -> None:
     found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("[0-9]*.json"))]
     if (folder / "encoder" / ENCODER_FILE).exists():
         made = Encoder.load(folder / "encoder").provenance
-        print(f"encoder: {made['texts']:,} texts, {made['tokens_read']:,} tokens read in {made['seconds']:,} s, "
-              f"perplexity {made['perplexity']:.1f}")  # fmt: skip
+        print(f"encoder: {made['texts']:,} texts")
+        if "perplexity" in made:
+            print(f"language model: {made['tokens_read']:,} tokens read in {made['seconds']:,} s, "
+                  f"perplexity {made['perplexity']:.1f}")  # fmt: skip
+        if "ngrams" in made:
+            print(f"n-gram vectors: {made['ngrams']:,} in {made['ngram_seconds']:,} s")
     print("| labels | start | accuracy | macro-F1 | the networks, the linear model alone | seeds | seconds |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for key in sorted({(row["labels"], row["start"]) for row in found}, key=lambda key: (key[0], key[1] != SCRATCH)):
