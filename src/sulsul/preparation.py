@@ -47,8 +47,8 @@ class PreparedData:
     """Everything a run trains on and is judged by; only ``train`` was used to fit anything.
 
     ``splits`` holds the splits that have texts; ``split_note`` says in words how they were made. With an ``encoder``
-    the tokenizer is its own, and every network starts from its weights. ``unlabelled`` are texts for virtual
-    adversarial training, encoded alike.
+    that has more than n-gram vectors the tokenizer is its own, and every network starts from its weights.
+    ``unlabelled`` are texts for virtual adversarial training, encoded alike.
     """
 
     corpus: Corpus

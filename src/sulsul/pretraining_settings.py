@@ -55,7 +55,9 @@ class PretrainingSettings(BaseModel):
     @model_validator(mode="after")
     def _takes_something(self) -> Self:
         if self.encoder is not None and self.transfer == "none":
-            raise ValueError("transfer=none takes nothing from an encoder: leave encoder out, or take 'all' or 'table'")
+            raise ValueError(
+                "transfer=none takes nothing from an encoder: leave encoder out, or take 'all', 'table' or 'ngrams'"
+            )
         return self
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from sulsul.errors import BundleError
 from sulsul.evaluation.baselines import fit_linear_baseline
 from sulsul.evaluation.linear_classifier import LinearClassifier, LinearDescription
 from sulsul.evaluation.linear_fitting import CERTAIN, LinearFit
-from sulsul.evaluation.ngrams import fit_tfidf, transform_tfidf
+from sulsul.evaluation.ngrams import count_ngrams, fit_tfidf, transform_tfidf
 
 TEXTS = [
     "정말 좋아요",
@@ -76,6 +76,24 @@ def test_a_text_that_counts_nothing_is_as_good_as_absent(by_ratio):
     without = LinearFit(matrix[9:], LABELS[9:], n_classes=3, seed=0, by_ratio=by_ratio).at(1.0)
     decisions = [matrix @ fitted.weights + fitted.intercepts for fitted in (weighted, without)]
     np.testing.assert_allclose(*decisions, atol=0.03)
+
+
+def test_a_model_saved_when_the_hash_had_22_bits_reads_the_same_ngrams():
+    counts = count_ngrams(TEXTS, "word", 1, bits=22)
+    buckets = np.unique(counts.indices).astype(np.int32)
+    description = LinearDescription(unit="word", longest=1, scale=1.0, multi_label=False)
+    arrays = {
+        "buckets": buckets,
+        "idf": np.ones(len(buckets)),
+        "weights": np.arange(len(buckets), dtype=np.float32)[:, None],
+        "intercepts": np.zeros(1, np.float32),
+    }
+    model = LinearClassifier.from_arrays(description, arrays, n_columns=1)
+    assert model.description().bits == 22
+    values = counts.toarray()[:, buckets]
+    values[values > 0] = 1 + np.log(values[values > 0])
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    np.testing.assert_allclose(model.logits(TEXTS), values @ arrays["weights"], rtol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from sulsul.errors import BundleError
 from sulsul.evaluation.logits import answers_of_logits
 from sulsul.evaluation.metrics import FloatArray
 from sulsul.evaluation.ngrams import BITS, TfidfFeatures, Unit, transform_tfidf
+from sulsul.evaluation.stored_ngrams import Kind, stored_problem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -107,7 +108,9 @@ class LinearClassifier:
             If an array is missing, or does not fit the others or ``n_columns``, the number K of logits.
         """
         n_buckets = 1 << description.bits
-        if (problem := _problem(arrays, n_columns, n_buckets)) is not None:
+        by_ngram: dict[str, Kind] = {"idf": ((), np.float64), "weights": ((n_columns,), np.float32)}
+        others: dict[str, Kind] = {"intercepts": ((n_columns,), np.float32)}
+        if (problem := stored_problem(arrays, by_ngram, others, n_buckets=n_buckets)) is not None:
             raise BundleError(f"the linear part {problem}.")
         column = np.full(n_buckets, -1, np.int32)
         column[arrays["buckets"]] = np.arange(len(arrays["buckets"]), dtype=np.int32)
@@ -115,24 +118,3 @@ class LinearClassifier:
         features = TfidfFeatures(*kind, column, arrays["idf"], description.first_line)
         weights, intercepts = arrays["weights"], arrays["intercepts"]
         return cls(features, weights, intercepts, description.multi_label, description.scale, description.settings)
-
-
-def _problem(arrays: Mapping[str, NDArray[Any]], n_columns: int, n_buckets: int) -> str | None:
-    """Return what is wrong with stored arrays, or None."""
-    if missing := {"buckets", "idf", "weights", "intercepts"} ^ arrays.keys():
-        return f"has other arrays than it should ({', '.join(sorted(missing))})"
-    buckets = arrays["buckets"]
-    expected = {
-        "buckets": ((buckets.size,), np.int32),
-        "idf": ((buckets.size,), np.float64),
-        "weights": ((buckets.size, n_columns), np.float32),
-        "intercepts": ((n_columns,), np.float32),
-    }
-    for name, (shape, dtype) in expected.items():
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            return f"has {name} {arrays[name].shape} {arrays[name].dtype} in place of {shape} {np.dtype(dtype)}"
-        if not np.isfinite(arrays[name]).all():
-            return f"has {name} that are not finite"
-    if not buckets.size or buckets[0] < 0 or buckets[-1] >= n_buckets or (np.diff(buckets.astype(np.int64)) <= 0).any():
-        return f"has buckets that do not rise from 0 to {n_buckets - 1}"
-    return None

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,7 +95,9 @@ class LinearFit:
         weights = np.zeros((matrix.shape[1], targets.shape[1]), np.float32)
         intercepts = np.zeros(targets.shape[1], np.float32)
         converged = True
-        products = None if self.basis is None else _in_proportion(self.basis.project(matrix))
+        products = None
+        if self._products is not None:
+            products = _in_proportion(self._products if rows is None else self._products[rows])
         for column, target in enumerate(targets.T):
             if target.all() or not target.any():
                 intercepts[column] = CERTAIN if target.all() else -CERTAIN
@@ -150,6 +153,11 @@ class LinearFit:
             return np.asarray(self.truth > 0)
         of = [1] if self.n_classes == 2 else list(range(self.n_classes))
         return np.asarray(self.truth[:, None] == np.array(of))
+
+    @cached_property
+    def _products(self) -> NDArray[np.float32] | None:
+        """The features that the vectors make (B, D), for every C and fold."""
+        return None if self.basis is None else self.basis.project(self.matrix)
 
     def _held_out(
         self, fold_of: NDArray[np.int64], rows: NDArray[np.int64], n_folds: int, strength: float

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sulsul.errors import BundleError
 from sulsul.evaluation.ngrams import BITS, KnownNgrams, TfidfFeatures, Unit
+from sulsul.evaluation.stored_ngrams import Kind, stored_problem
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -65,8 +66,9 @@ class NgramVectors:
         BundleError
             If an array is missing or does not fit the others.
         """
-        if (problem := _problem(description, arrays)) is not None:
-            raise BundleError(f"the n-gram vectors {problem}.")
+        by_ngram: dict[str, Kind] = {"shares": ((), np.float32), "vectors": ((description.size,), np.float16)}
+        if (problem := stored_problem(arrays, by_ngram, n_buckets=1 << BITS)) is not None:
+            raise BundleError(f"the file of n-gram vectors {problem}.")
         known = KnownNgrams(arrays["buckets"], arrays["shares"])
         return cls(description.unit, description.longest, known, arrays["vectors"])
 
@@ -107,24 +109,3 @@ class VectorBasis:
     def add_weights(self, weights: NDArray[np.float32], by_dimension: NDArray[np.floating]) -> None:
         """Add to weights (n_columns,) what weights (D,) of the products amount to."""
         weights[self._columns] += self._vectors @ by_dimension.astype(np.float32)
-
-
-def _problem(description: NgramVectorsDescription, arrays: Mapping[str, NDArray[Any]]) -> str | None:
-    """Return what is wrong with stored arrays, or None."""
-    if missing := {"buckets", "shares", "vectors"} ^ arrays.keys():
-        return f"have other arrays than they should ({', '.join(sorted(missing))})"
-    n = arrays["buckets"].size
-    expected = {
-        "buckets": ((n,), np.int32),
-        "shares": ((n,), np.float32),
-        "vectors": ((n, description.size), np.float16),
-    }
-    for name, (shape, dtype) in expected.items():
-        if arrays[name].shape != shape or arrays[name].dtype != dtype:
-            return f"have {name} {arrays[name].shape} {arrays[name].dtype} in place of {shape} {np.dtype(dtype)}"
-        if not np.isfinite(arrays[name]).all():
-            return f"have {name} that are not finite"
-    buckets = arrays["buckets"]
-    if not n or buckets[0] < 0 or buckets[-1] >= 1 << BITS or (np.diff(buckets.astype(np.int64)) <= 0).any():
-        return f"have buckets that do not rise from 0 to {(1 << BITS) - 1}"
-    return None

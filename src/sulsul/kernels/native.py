@@ -296,8 +296,10 @@ class DocumentReader:
     def __init__(
         self, ngrams: Array, squares: Array, noise: Array, *, strength: float, negatives: int, negative_weight: float
     ) -> None:
-        reader = functools.partial(_native.DocumentReader, strength=strength, negatives=negatives)
-        self._reader = _returned(functools.partial(reader, ngrams, squares, noise, negative_weight=negative_weight))
+        made = functools.partial(
+            _native.DocumentReader, strength=strength, negatives=negatives, negative_weight=negative_weight
+        )
+        self._reader = _call(made, ngrams, squares, noise)
 
     def bind(self, ids: Array, offsets: Array, documents: Array, squares: Array) -> None:
         """Name the documents: int32 ids of all their n-grams, int64 offsets (B + 1,), vectors (B, D) and their squares.
@@ -317,7 +319,7 @@ class DocumentReader:
         KernelError
             If a row is no document, or there twice.
         """
-        return float(_returned(functools.partial(self._reader.learn, rows, rate=rate, seed=seed)))
+        return float(_call(functools.partial(self._reader.learn, rate=rate, seed=seed), rows))
 
 
 def thread_count() -> int:
@@ -337,13 +339,9 @@ def set_thread_count(n: int) -> None:
     _call(_native.set_thread_count, n)
 
 
-def _call(function: Callable[..., None], *arguments: object) -> None:
-    _returned(functools.partial(function, *arguments))
-
-
-def _returned(function: Callable[[], Any]) -> Any:
+def _call(function: Callable[..., Any], *arguments: object) -> Any:
     try:
-        return function()
+        return function(*arguments)
     except (ValueError, TypeError, RuntimeError) as error:
         raise KernelError(f"native kernels: {error}") from error
 

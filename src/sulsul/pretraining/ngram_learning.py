@@ -128,11 +128,6 @@ class NgramLearning:
         self.progress = NgramProgress(identity=dict(identity))
 
     @property
-    def n_read(self) -> int:
-        """N-grams that an epoch reads."""
-        return len(self._ids)
-
-    @property
     def n_steps(self) -> int:
         """Steps of all epochs."""
         return self._settings.ngram_epochs * self._steps_an_epoch
@@ -158,12 +153,16 @@ class NgramLearning:
         reader.bind(self._ids, self._offsets, state.documents.rows, state.documents.squares)
         began = saved = time.perf_counter()
         before, n_read = self.progress.seconds, 0
+        epoch, batches = 0, list[npt.NDArray[np.int64]]()
         while (share := self._share(seconds)) < 1.0:
             if stop_requested():
                 self.save(path)
                 return False
             step = self.progress.step
-            rows = self._rows(step)
+            if epoch != step // self._steps_an_epoch + 1:
+                epoch = step // self._steps_an_epoch + 1
+                batches = self._batches(epoch)
+            rows = batches[step % self._steps_an_epoch]
             rate = _RATE + (_LAST_RATE - _RATE) * share
             loss = reader.learn(rows, rate=rate, seed=int(np.random.default_rng([self._seed, 8, step]).integers(2**62)))
             now = time.perf_counter()
@@ -171,7 +170,6 @@ class NgramLearning:
                 update={"step": step + 1, "seconds": before + now - began, "loss": loss}
             )
             n_read += int((self._offsets[rows + 1] - self._offsets[rows]).sum())
-            epoch = step // self._steps_an_epoch + 1
             pace = n_read / max(now - began, 1e-9)
             on_step(NgramReport(epoch, self._settings.ngram_epochs, self._share(seconds), loss, pace))
             if now - saved >= _CHECKPOINT_INTERVAL_S:
@@ -220,11 +218,10 @@ class NgramLearning:
         share = self.progress.step / self.n_steps
         return share if seconds is None else max(share, self.progress.seconds / seconds)
 
-    def _rows(self, step: int) -> npt.NDArray[np.int64]:
-        """Return the texts of a step, in the order of its epoch."""
-        epoch, place = divmod(step, self._steps_an_epoch)
-        order = np.random.default_rng([self._seed, 9, epoch]).permutation(len(self._state.documents.rows))
-        return order[place * _TEXTS_A_STEP : (place + 1) * _TEXTS_A_STEP]
+    def _batches(self, epoch: int) -> list[npt.NDArray[np.int64]]:
+        """Return the texts of every step of an epoch, which counts from 1."""
+        order = np.random.default_rng([self._seed, 9, epoch - 1]).permutation(len(self._state.documents.rows))
+        return np.split(order, range(_TEXTS_A_STEP, len(order), _TEXTS_A_STEP))
 
 
 def _initial(rng: np.random.Generator, n: int, size: int) -> _Vectors:

@@ -4,7 +4,7 @@ import polars as pl
 
 
 def mostly_hangul(texts: pl.Series) -> bool:
-    """Return whether at least half of the letters are Hangul.
+    """Return whether more than half of the letters are Hangul.
 
     Examples
     --------
