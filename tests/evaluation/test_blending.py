@@ -55,6 +55,13 @@ def test_a_temperature_mends_overconfidence():
     assert found.linear_weight == 0.0
 
 
+def test_a_hundred_texts_tell_that_one_part_knows_nothing():
+    truth = np.random.default_rng(0).integers(0, 2, 100)
+    useless = np.random.default_rng(1).normal(scale=4.0, size=(100, 1))
+    good = np.where(truth, 3.0, -3.0)[:, None] + np.random.default_rng(2).normal(scale=2.0, size=(100, 1))
+    assert fit_blend(useless, good, truth, temperature=True).linear_weight > 0.9
+
+
 def test_few_texts_leave_the_blend_near_equal_weights():
     truth = np.array([0, 1])
     blend = fit_blend(np.array([[-1.0], [1.0]]), np.zeros((2, 1)), truth, temperature=True)

@@ -14,8 +14,9 @@ from sulsul.evaluation.logits import loss_of_logits
 from sulsul.evaluation.metrics import FloatArray
 
 # Standard deviations of the normal priors on the log-odds of the weight, around equal weights, and on the logarithm of
-# the temperature, around 1: with a validation split of 200 texts they still count, with 2,000 hardly.
-_WEIGHT_PRIOR = 1.0
+# the temperature, around 1: with a validation split of 100 texts they still count, with 1,000 hardly. Where one part
+# knows nothing, a hundred texts must be able to say so: with 1 instead of 2 they left it a fifth (docs/accuracy.md).
+_WEIGHT_PRIOR = 2.0
 _TEMPERATURE_PRIOR = 1.0
 # A margin of 1, which a support vector machine aims at, starts as a probability of 0.95.
 _TYPICAL_SCALE = 3.0
@@ -62,8 +63,8 @@ def fit_blend(
 ) -> Blend:
     """Find weight and temperature with the smallest log loss on held-out texts, held towards equal weights and 1.
 
-    The penalty is that of a normal prior on the log-odds of the weight and one on the logarithm of the temperature,
-    both of standard deviation 1.
+    The penalty is that of a normal prior on the log-odds of the weight, of standard deviation 2, and one on the
+    logarithm of the temperature, of standard deviation 1.
 
     Parameters
     ----------
