@@ -71,7 +71,7 @@ LINEAR = {
     "characters 1–4": linear("char", by_ratio=False),
     "characters 1–4, by log-count ratios": linear("char", by_ratio=True),
     "… and first lines by themselves": linear("char", by_ratio=True, first_line=True),
-    "Hangul letters 1–5, by log-count ratios, and first lines": linear("jamo", by_ratio=True, first_line=True),
+    "Hangul letters 1–5, by log-count ratios (and first lines)": linear("jamo", by_ratio=True, first_line=True),
 }
 LAST = {"imdb": "words 1–3, by log-count ratios"}
 """The linear model that is blended, where it is not the last: what the default chooses."""
@@ -96,6 +96,7 @@ def measure(name: str, design: Design, specification: RunSpecification, fold: in
     fits: dict[str, Callable[[PreparedData], dict[Split, Logits]]] = dict(LINEAR)
     if name in ("nsmc", "imdb"):
         del fits[TITLED_ONLY]
+        fits[KOREAN_ONLY] = linear("jamo", by_ratio=True)
     if name == "imdb":
         del fits[KOREAN_ONLY]
     for seed in seeds:
