@@ -106,7 +106,7 @@ def check(folder: Path) -> None:
 
 
 def compare(name: str, folder: Path, *, fresh: bool) -> pl.DataFrame:
-    """Run a comparison, or what is left of it, and return its table; the first row is the default."""
+    """Run a comparison, or what is left of it, and return its table and the number n of texts."""
     out = CACHE / name
     if fresh:
         shutil.rmtree(out, ignore_errors=True)
@@ -114,7 +114,8 @@ def compare(name: str, folder: Path, *, fresh: bool) -> pl.DataFrame:
     source = CACHE / f"{name}.csv"
     table = pl.DataFrame(list(DATA[name].rows(folder)), schema=["text", "label"], orient="row")
     table = table.with_columns(pl.col("text").str.strip_chars()).filter(pl.col("text") != "")
-    table.unique("text", keep="first", maintain_order=True).write_csv(source)
+    table = table.unique("text", keep="first", maintain_order=True)
+    table.write_csv(source)
     command = [sys.executable, "-m", "sulsul", "compare", str(source), "--text=text", "--label=label"]
     command += ["--models=whole", "--folds=5", "--controls=none", "-o", str(out)]
     if (out / TRIALS_FOLDER).is_dir():
@@ -122,7 +123,7 @@ def compare(name: str, folder: Path, *, fresh: bool) -> pl.DataFrame:
     print(f"\n{DATA[name].title}", flush=True)
     if code := subprocess.run(command).returncode:
         sys.exit(code)
-    return pl.read_csv(out / "comparison.csv").with_columns(n=pl.lit(len(pl.read_csv(source).unique("text"))))
+    return pl.read_csv(out / "comparison.csv").with_columns(n=pl.lit(len(table)))
 
 
 def row(name: str, table: pl.DataFrame) -> str:
