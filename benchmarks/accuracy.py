@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from marked_page import write_between
 from sulsul.choices import settle
 from sulsul.comparison.design import Design, read_design
 from sulsul.evaluation.baselines import fit_linear_baseline, fit_linear_part
 from sulsul.evaluation.blending import Blend, fit_blend
 from sulsul.evaluation.ngrams import Unit
-from sulsul.files import write_text_atomically
 from sulsul.fitting import build_classifier
 from sulsul.inference import predict_logits
 from sulsul.preparation import PreparedData
@@ -96,6 +96,7 @@ def measure(name: str, design: Design, specification: RunSpecification, fold: in
     fits: dict[str, Callable[[PreparedData], dict[Split, Logits]]] = dict(LINEAR)
     if name in ("nsmc", "imdb"):
         del fits[TITLED_ONLY]
+    if name == "nsmc":  # has no titles: every text is its own first line
         fits[KOREAN_ONLY] = linear("jamo", by_ratio=True)
     if name == "imdb":
         del fits[KOREAN_ONLY]
@@ -184,11 +185,9 @@ def main() -> None:
         for fold in range(len(design.splits)):
             if given.folds is None or fold in given.folds:
                 measure(name, design, specification, fold, given.networks)
-    head, _, rest = PAGE.read_text(encoding="utf-8").partition(START)
-    _, _, tail = rest.partition(END)
     written = table()
     print(written)
-    write_text_atomically(PAGE, f"{head}{START}\n\n{written}\n\n{END}{tail}")
+    write_between(PAGE, START, END, f"\n{written}\n")
 
 
 if __name__ == "__main__":

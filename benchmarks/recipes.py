@@ -16,6 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from marked_page import write_between
 from sulsul.errors import TrainingError
 from sulsul.evaluation import wilson_interval
 from sulsul.experiment import Listener, Outcome, run_experiment
@@ -166,10 +167,7 @@ def main() -> None:
         f"{arguments.seeds} seeds; {machine.cpu}, {machine.n_cores} cores; sulsul {versions['sulsul']} at "
         f"{commit.stdout.strip()}, torch {versions['torch']}.",
     ]
-    page = PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(START)
-    _, _, tail = rest.partition(END)
-    write_text_atomically(PAGE, f"{head}{START}\n" + "\n".join(lines) + f"\n{END}{tail}")
+    write_between(PAGE, START, END, "\n".join(lines))
 
 
 if __name__ == "__main__":

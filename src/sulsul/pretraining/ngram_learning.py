@@ -159,10 +159,11 @@ class NgramLearning:
                 self.save(path)
                 return False
             step = self.progress.step
-            if epoch != step // self._steps_an_epoch + 1:
-                epoch = step // self._steps_an_epoch + 1
+            finished, place = divmod(step, self._steps_an_epoch)
+            if epoch != finished + 1:
+                epoch = finished + 1
                 batches = self._batches(epoch)
-            rows = batches[step % self._steps_an_epoch]
+            rows = batches[place]
             rate = _RATE + (_LAST_RATE - _RATE) * share
             loss = reader.learn(rows, rate=rate, seed=int(np.random.default_rng([self._seed, 8, step]).integers(2**62)))
             now = time.perf_counter()
